@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Contexts that somebody else opened, and what their owners tell of them.
+ *
+ * An adopted device has no claim on the device list: the list may have the same
+ * NIC, opened by the registry, as a device of its own. But once a list had it,
+ * a list without it ends it.
+ */
+#include <sys/epoll.h>
+
+#include "private.h"
+
+static void identify(struct ibv_context *context, struct ibc__identity *id,
+		     char *name, size_t size)
+{
+	struct ibv_device *device = context->device;
+
+	memset(id, 0, sizeof(*id));
+	id->index = -1;
+	snprintf(name, size, "(unknown)");
+	if (!device)
+		return;
+	id->index = ibc__backend->get_device_index(device);
+	id->guid = ibc__backend->get_device_guid(device);
+	snprintf(id->node, sizeof(id->node), "%s",
+		 ibc__backend->get_device_node(device));
+	if (ibc__backend->read_device_name(device, name, size))
+		snprintf(name, size, "%s",
+			 ibc__backend->get_device_name(device));
+}
+
+static struct ibc_device *find_context(struct ibc_registry *reg,
+				       struct ibv_context *context)
+{
+	struct ibc_device *dev;
+
+	TAILQ_FOREACH (dev, &reg->devices, entry)
+		if (dev->context == context)
+			return dev;
+	return NULL;
+}
+
+/* lock held: adopted before, or the registry's own */
+static int adopt_again(struct ibc_device *dev, uint32_t flags)
+{
+	struct ibv_context *context = dev->context;
+	int error;
+
+	if (!ibc__device_live(dev))
+		return ENODEV;
+	if (dev->adopted && flags & IBC_ADOPT_READ_EVENTS &&
+	    !dev->read_events) {
+		ibc__events_unwatch(dev);
+		error = ibc__events_watch(dev, context, true);
+		if (error) {
+			ibc__events_watch(dev, context, false);
+			return error;
+		}
+	}
+	dev->users++;
+	return 0;
+}
+
+/* lock held */
+static int adopt_new(struct ibc_registry *reg, struct ibv_context *context,
+		     uint32_t flags, const struct ibc__identity *id,
+		     const char *name, struct ibc_device **adopted)
+{
+	struct ibc_device *dev = ibc__device_new(reg, name, id);
+	int error;
+
+	if (!dev)
+		return ENOMEM;
+	dev->adopted = true;
+	error = ibc__events_watch(dev, context, flags & IBC_ADOPT_READ_EVENTS);
+	if (error) {
+		ibc__device_free(dev);
+		return error;
+	}
+	dev->context = context;
+	dev->users = 1;
+	reg->wanted = true;
+	ibc__device_announce(dev);
+	ibc__device_insert(dev);
+	ibc__kick(&reg->scan_job);
+	*adopted = dev;
+	return 0;
+}
+
+struct ibc_device *ibc_adopt_context(struct ibc_registry *reg,
+				     struct ibv_context *context,
+				     uint32_t flags)
+{
+	char name[IBC_NAME_MAX];
+	struct ibc__identity id;
+	struct ibc_device *dev;
+	int error = ibc__registry_check(reg);
+
+	if (!error && (!context || flags & ~IBC_ADOPT_READ_EVENTS))
+		error = EINVAL;
+	if (error)
+		return ibc__null(error);
+	identify(context, &id, name, sizeof(name));
+	ibc__lock(reg);
+	dev = find_context(reg, context);
+	if (dev)
+		error = adopt_again(dev, flags);
+	else
+		error = adopt_new(reg, context, flags, &id, name, &dev);
+	ibc__unlock(reg);
+	return error ? ibc__null(error) : dev;
+}
+
+static bool of_object(int type)
+{
+	enum ibc__element element = ibc__event_element(type);
+
+	return element != IBC_ELEMENT_DEVICE && element != IBC_ELEMENT_PORT;
+}
+
+int ibc_report_event(struct ibc_device *dev,
+		     const struct ibv_async_event *event)
+{
+	struct ibc__pending *p;
+	int error = ibc__device_check(dev);
+
+	if (error)
+		return error;
+	if (!event ||
+	    ibc__event_element(event->event_type) == IBC_ELEMENT_UNKNOWN)
+		return EINVAL;
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return ENOMEM;
+	error = ibc__event_resolve(event, &p->event);
+	ibc__lock(dev->reg);
+	if (!error &&
+	    (dev->state == IBC_DEVICE_GONE ||
+	     (dev->state != IBC_DEVICE_LIVE && !of_object(event->event_type))))
+		error = ENODEV;
+	if (error)
+		free(p);
+	else
+		ibc__event_queue(dev, p);
+	ibc__unlock(dev->reg);
+	return error;
+}
+
+int ibc_report_error(struct ibc_device *dev, int error)
+{
+	int unusable = ibc__device_check(dev);
+
+	if (unusable)
+		return unusable;
+	if (error < 0)
+		error = -error;
+	if (error != EIO && error != ENODEV)
+		return 0;
+	ibc__lock(dev->reg);
+	ibc__hint_device(dev);
+	ibc__unlock(dev->reg);
+	return 0;
+}

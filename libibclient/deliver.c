@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Async events, second half: telling the clients, as steps of the device's job,
+ * one client at a time in the order of registration. The event that is being
+ * told is out of the queue, so that nothing is merged into what some have heard
+ * already.
+ *
+ * A port's state becomes sticky when all have heard of it: who comes later
+ * hears it from ibc__replay(), who comes meanwhile from the delivery itself.
+ */
+#include "private.h"
+#include "data.h"
+
+static bool wants(struct ibc__slot *slot, const struct ibc_event *event)
+{
+	struct ibc_client *client = slot->client->client;
+	unsigned int type = event->async.event_type;
+
+	if (!client->event)
+		return false;
+	return !client->event_mask ||
+	       (type < 64 && client->event_mask & 1ULL << type);
+}
+
+/* lock held; what the callback may borrow, with a reference of the library's */
+static struct ibc__ref *borrow(struct ibc__slot *slot)
+{
+	struct ibc__ref *ref = slot->held;
+
+	if (ref) { /* closed already, but for those who have it */
+		atomic_fetch_add(&ref->word, 1);
+		return ref;
+	}
+	ref = ibc__slot_current(slot);
+	return ref && ibc__ref_tryget(ref, 1) ? ref : NULL;
+}
+
+/* lock held; it is dropped for the callback */
+static void tell(struct ibc__slot *slot, const struct ibc_event *event)
+{
+	struct ibc_registry *reg = slot->dev->reg;
+	struct ibc_client *client = slot->client->client;
+	struct ibc__ref *ref = borrow(slot);
+	struct ibc__frame frame;
+
+	ibc__unlock(reg);
+	ibc__enter(&frame, reg);
+	client->event(client, slot->dev, ref ? ref->data : NULL, event);
+	ibc__leave(&frame);
+	if (ref)
+		ibc__ref_put(ref);
+	ibc__lock(reg);
+}
+
+static void make_sticky(struct ibc_device *dev, const struct ibc_event *event)
+{
+	int type = event->async.event_type;
+	int port = event->async.element.port_num;
+
+	if ((type == IBV_EVENT_PORT_ACTIVE || type == IBV_EVENT_PORT_ERR) &&
+	    port >= 0 && port < 256)
+		dev->events.sticky[port] = type;
+}
+
+/* one client, or one event, further; false: nothing to deliver */
+bool ibc__deliver(struct ibc_device *dev)
+{
+	struct ibc__events *events = &dev->events;
+	struct ibc__slot *slot;
+
+	if (!events->current) {
+		events->current = ibc__event_pop(dev);
+		if (!events->current)
+			return false;
+		events->cursor = 0;
+		dev->reg->stats.events_delivered++;
+	}
+	slot = ibc__next_slot(dev, events->cursor);
+	while (slot && !wants(slot, &events->current->event))
+		slot = ibc__next_slot(dev, slot->client->seq);
+	if (slot) {
+		events->cursor = slot->client->seq;
+		tell(slot, &events->current->event);
+		return true;
+	}
+	make_sticky(dev, &events->current->event);
+	free(events->current);
+	events->current = NULL;
+	return true;
+}
+
+/* lock held; a step of the job: what happened to the ports before it came */
+void ibc__replay(struct ibc_device *dev, struct ibc__slot *slot)
+{
+	struct ibc_event event;
+	unsigned int port;
+
+	for (port = 0; port < 256; port++) {
+		if (!dev->events.sticky[port] ||
+		    dev->state != IBC_DEVICE_LIVE || slot->client->dying)
+			continue;
+		memset(&event, 0, sizeof(event));
+		event.async.event_type = dev->events.sticky[port];
+		event.async.element.port_num = port;
+		event.element_num = port;
+		event.count = 1;
+		event.flags = IBC_EVENT_REPLAYED;
+		if (wants(slot, &event))
+			tell(slot, &event);
+	}
+}

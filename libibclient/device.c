@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Devices: identity, references, what can be asked of one.
+ *
+ * The struct lives until its context is closed, gone() has been called, the
+ * device list has it no more (or may have it anew), and the last user's
+ * reference is put. Each name it ever had lives as long.
+ */
+#include "private.h"
+
+static uint64_t last_incarnation; /* of the process; atomic */
+
+static void device_timer(struct ibc__timer *timer)
+{
+	struct ibc_device *dev =
+		ibc__container_of(timer, struct ibc_device, timer);
+
+	ibc__kick(&dev->job);
+}
+
+/* lock held: a device that nobody sees yet, with slots for all clients */
+struct ibc_device *ibc__device_new(struct ibc_registry *reg, const char *name,
+				   const struct ibc__identity *id)
+{
+	struct ibc_device *dev = calloc(1, sizeof(*dev));
+	unsigned int i;
+
+	if (!dev)
+		return NULL;
+	dev->magic = IBC_DEVICE_MAGIC;
+	dev->reg = reg;
+	dev->id = *id;
+	dev->incarnation =
+		__atomic_add_fetch(&last_incarnation, 1, __ATOMIC_RELAXED);
+	dev->timer.fire = device_timer;
+	dev->job.reg = reg;
+	dev->job.run = ibc__device_step;
+	dev->job.rest = ibc__device_rest;
+	TAILQ_INIT(&dev->events.queue);
+	for (i = 0; i < reg->num_ids; i++)
+		if (ibc__slot_make(dev, i))
+			goto fail;
+	if (ibc__device_rename(dev, name))
+		goto fail;
+	dev->old_name = NULL;
+	return dev;
+fail:
+	ibc__device_free(dev);
+	return NULL;
+}
+
+/* lock held: its job runs from now on */
+void ibc__device_insert(struct ibc_device *dev)
+{
+	struct ibc_registry *reg = dev->reg;
+	struct ibc__client *c;
+
+	TAILQ_FOREACH (c, &reg->clients, entry) {
+		ibc__slot_attach(dev, c);
+		if (c->dying)
+			ibc__slot(dev, c->id)->status = ESHUTDOWN;
+	}
+	TAILQ_INSERT_TAIL(&reg->devices, dev, entry);
+	ibc__kick(&dev->job);
+}
+
+/* lock held; not, or no more, in the registry's list */
+void ibc__device_free(struct ibc_device *dev)
+{
+	struct ibc__pending *p;
+	struct ibc__name *name;
+
+	while ((p = ibc__event_pop(dev)))
+		free(p);
+	while ((name = dev->names)) {
+		dev->names = name->next;
+		free(name);
+	}
+	ibc__slots_free(dev);
+	dev->magic = 0;
+	free(dev);
+}
+
+/* lock held: the job has come to rest */
+void ibc__device_rest(struct ibc__job *job)
+{
+	struct ibc_device *dev = ibc__container_of(job, struct ibc_device, job);
+
+	if (!dev->finished || dev->users || dev->reading ||
+	    dev->claim != IBC_CLAIM_NONE)
+		return;
+	ibc__timer_stop(dev->reg, &dev->timer);
+	TAILQ_REMOVE(&dev->reg->devices, dev, entry);
+	ibc__device_free(dev);
+}
+
+/* lock held. The job is to look again at @when, if not earlier. */
+void ibc__device_at(struct ibc_device *dev, uint64_t when)
+{
+	if (when && (!dev->timer.armed || dev->timer.at > when))
+		ibc__timer_arm(dev->reg, &dev->timer, when);
+}
+
+/* lock held */
+int ibc__device_rename(struct ibc_device *dev, const char *name)
+{
+	size_t len = strlen(name) + 1;
+	struct ibc__name *new = malloc(sizeof(*new) + len);
+
+	if (!new)
+		return ENOMEM;
+	memcpy(new->name, name, len);
+	new->next = dev->names;
+	dev->names = new;
+	/* renames that nobody heard of yet are told as one */
+	if (!dev->old_name)
+		dev->old_name = dev->name;
+	else if (dev->rename_cursor && !dev->next_old_name)
+		dev->next_old_name = dev->name;
+	dev->name = new->name;
+	return 0;
+}
+
+/* lock held: open, and what was to be opened: lookups find it from now on */
+void ibc__device_announce(struct ibc_device *dev)
+{
+	dev->stage = IBC_STAGE_UP;
+	dev->announced = true;
+	dev->live_since = ibc__now();
+	dev->reg->stats.devices_added++;
+	ibc__log(dev->reg, IBC_LOG_INFO,
+		 "%s: device added (index %d, incarnation %llu%s)", dev->name,
+		 dev->id.index, (unsigned long long)dev->incarnation,
+		 dev->adopted ? ", adopted" : "");
+}
+
+/* what lookups find */
+bool ibc__device_live(struct ibc_device *dev)
+{
+	return dev->stage == IBC_STAGE_UP && dev->state == IBC_DEVICE_LIVE;
+}
+
+int ibc__device_check(struct ibc_device *dev)
+{
+	if (!dev || dev->magic != IBC_DEVICE_MAGIC)
+		return EINVAL;
+	return dev->reg->generation == ibc__generation ? 0 : ECHILD;
+}
+
+/* for what returns no error of its own: false, and errno */
+static bool usable(struct ibc_device *dev)
+{
+	int error = ibc__device_check(dev);
+
+	if (error)
+		errno = error;
+	return !error;
+}
+
+struct ibv_context *ibc_device_context(struct ibc_device *dev)
+{
+	struct ibv_context *context;
+
+	if (!usable(dev))
+		return NULL;
+	context = dev->context;
+	return context ? context : ibc__null(ENODEV);
+}
+
+const char *ibc_device_name(struct ibc_device *dev)
+{
+	return usable(dev) ? dev->name : NULL;
+}
+
+int ibc_device_index(struct ibc_device *dev)
+{
+	return usable(dev) ? dev->id.index : -1;
+}
+
+__be64 ibc_device_guid(struct ibc_device *dev)
+{
+	return usable(dev) ? dev->id.guid : 0;
+}
+
+uint64_t ibc_device_incarnation(struct ibc_device *dev)
+{
+	return usable(dev) ? dev->incarnation : 0;
+}
+
+enum ibc_device_state ibc_device_state(struct ibc_device *dev)
+{
+	return usable(dev) ? (enum ibc_device_state)dev->state :
+			     IBC_DEVICE_GONE;
+}
+
+bool ibc_device_adopted(struct ibc_device *dev)
+{
+	return usable(dev) && dev->adopted;
+}
+
+struct ibc_registry *ibc_device_registry(struct ibc_device *dev)
+{
+	return usable(dev) ? dev->reg : NULL;
+}
+
+struct ibc_device *ibc_get_device(struct ibc_device *dev)
+{
+	if (!usable(dev))
+		return NULL;
+	ibc__lock(dev->reg);
+	dev->users++;
+	ibc__unlock(dev->reg);
+	return dev;
+}
+
+void ibc_put_device(struct ibc_device *dev)
+{
+	struct ibc_registry *reg;
+
+	if (ibc__device_check(dev))
+		return;
+	reg = dev->reg;
+	ibc__lock(reg);
+	if (dev->users && --dev->users == 0 && dev->finished &&
+	    !dev->job.running && !dev->job.queued)
+		ibc__device_rest(&dev->job);
+	ibc__unlock(reg);
+}

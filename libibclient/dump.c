@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * ibc_dump(): what the registry knows, as text or JSON. Written to memory under
+ * the lock and to the caller's stream after it: that stream may be anything.
+ */
+#include <inttypes.h>
+
+#include "private.h"
+
+struct dump {
+	struct ibc_registry *reg;
+	FILE *out;
+	bool comma; /* one is due before the next element */
+};
+
+static const char *const state_names[] = {
+	[IBC_DEVICE_LIVE] = "live",
+	[IBC_DEVICE_REMOVING] = "removing",
+	[IBC_DEVICE_DRAINING] = "draining",
+	[IBC_DEVICE_GONE] = "gone",
+};
+
+#define STAT(name)                                      \
+	{                                               \
+#name, offsetof(struct ibc_stats, name) \
+	}
+
+static const struct {
+	const char *name;
+	size_t offset;
+} stats[] = {
+	STAT(devices_added),
+	STAT(devices_gone),
+	STAT(opens_failed),
+	STAT(adds),
+	STAT(adds_failed),
+	STAT(removes),
+	STAT(allocs),
+	STAT(allocs_failed),
+	STAT(frees),
+	STAT(events_read),
+	STAT(events_delivered),
+	STAT(events_merged),
+	STAT(scans),
+	STAT(hints),
+	STAT(false_hints),
+};
+
+#define NUM_STATS (sizeof(stats) / sizeof(stats[0]))
+
+static uint64_t stat_value(const struct ibc_stats *all, unsigned int n)
+{
+	return *(const uint64_t *)((const char *)all + stats[n].offset);
+}
+
+static void format_guid(__be64 guid, char *buf, size_t size)
+{
+	const uint8_t *g = (const uint8_t *)&guid;
+
+	snprintf(buf, size, "%02x%02x:%02x%02x:%02x%02x:%02x%02x", g[0], g[1],
+		 g[2], g[3], g[4], g[5], g[6], g[7]);
+}
+
+/* ---- JSON ---- */
+
+static void json_string(FILE *out, const char *s)
+{
+	unsigned char c;
+
+	fputc('"', out);
+	for (; (c = *s); s++) {
+		if (c == '"' || c == '\\')
+			fprintf(out, "\\%c", c);
+		else if (c < 0x20 || c >= 0x7f)
+			fprintf(out, "\\u%04x", c);
+		else
+			fputc(c, out);
+	}
+	fputc('"', out);
+}
+
+static void json_next(struct dump *d)
+{
+	if (d->comma)
+		fputs(", ", d->out);
+	d->comma = true;
+}
+
+/* what get would find, or what is kept for remove() */
+static struct ibc_client_data *slot_data(struct ibc__slot *slot)
+{
+	struct ibc__ref *ref = slot->held ? slot->held : slot->cur;
+
+	if (!ref && ibc__slot_refs(slot))
+		ref = &slot->first;
+	return ref ? ref->data : NULL;
+}
+
+static void json_slot(struct dump *d, struct ibc__slot *slot)
+{
+	struct ibc_client_data *data = slot_data(slot);
+
+	json_next(d);
+	fputs("{\"name\": ", d->out);
+	json_string(d->out, ibc__client_name(slot->client));
+	if (data)
+		fprintf(d->out, ", \"data\": \"%p\"", (void *)data);
+	else
+		fputs(", \"data\": null", d->out);
+	fprintf(d->out, ", \"refs\": %" PRIu64 ", \"holders\": []}",
+		ibc__slot_refs(slot));
+}
+
+/* clients that have the device, or something of it */
+static bool shown(struct ibc__slot *slot)
+{
+	return slot->state == IBC_SLOT_ADDED ||
+	       slot->state == IBC_SLOT_REMOVING || ibc__slot_refs(slot);
+}
+
+static void json_device(struct dump *d, struct ibc_device *dev)
+{
+	struct ibc__client *c;
+	char guid[32];
+
+	json_next(d);
+	format_guid(dev->id.guid, guid, sizeof(guid));
+	fputs("{\"name\": ", d->out);
+	json_string(d->out, dev->name);
+	fprintf(d->out,
+		", \"index\": %d, \"guid\": \"%s\", \"incarnation\": %" PRIu64
+		", \"state\": \"%s\", \"adopted\": %s, \"clients\": [",
+		dev->id.index, guid, dev->incarnation, state_names[dev->state],
+		dev->adopted ? "true" : "false");
+	d->comma = false;
+	TAILQ_FOREACH (c, &d->reg->clients, entry)
+		if (shown(ibc__slot(dev, c->id)))
+			json_slot(d, ibc__slot(dev, c->id));
+	fputs("]}", d->out);
+	d->comma = true;
+}
+
+static void json_client(struct dump *d, struct ibc__client *c)
+{
+	json_next(d);
+	fputs("{\"name\": ", d->out);
+	json_string(d->out, ibc__client_name(c));
+	fprintf(d->out, ", \"devices\": %u, \"unregistering\": %s}", c->active,
+		c->dying ? "true" : "false");
+}
+
+static void json_source(struct dump *d, struct ibc__source *source)
+{
+	json_next(d);
+	fprintf(d->out, "{\"name\": \"%s\", \"state\": \"%s\", \"why\": ",
+		source->ops->name, ibc__source_state_name(source->state));
+	json_string(d->out, source->why);
+	fputs("}", d->out);
+}
+
+static void json_list(struct dump *d, const char *name)
+{
+	fprintf(d->out, "%s\"%s\": [", d->comma ? "], " : "", name);
+	d->comma = false;
+}
+
+static void dump_json(struct dump *d)
+{
+	struct ibc_registry *reg = d->reg;
+	struct ibc_device *dev;
+	struct ibc__client *c;
+	unsigned int i;
+
+	fputs("{\"version\": ", d->out);
+	json_string(d->out, ibc_version());
+	fputs(", ", d->out);
+	json_list(d, "devices");
+	TAILQ_FOREACH (dev, &reg->devices, entry)
+		if (dev->announced)
+			json_device(d, dev);
+	d->comma = true;
+	json_list(d, "clients");
+	TAILQ_FOREACH (c, &reg->clients, entry)
+		json_client(d, c);
+	d->comma = true;
+	json_list(d, "sources");
+	for (i = 0; i < IBC_NUM_SOURCES; i++)
+		json_source(d, &reg->sources[i]);
+	fputs("], \"stats\": {", d->out);
+	d->comma = false;
+	for (i = 0; i < NUM_STATS; i++) {
+		json_next(d);
+		fprintf(d->out, "\"%s\": %" PRIu64, stats[i].name,
+			stat_value(&reg->stats, i));
+	}
+	fputs("}}\n", d->out);
+}
+
+/* ---- text ---- */
+
+static void text_device(struct dump *d, struct ibc_device *dev)
+{
+	struct ibc__client *c;
+	struct ibc__slot *slot;
+	char guid[32];
+
+	format_guid(dev->id.guid, guid, sizeof(guid));
+	fprintf(d->out,
+		"device %s: %s%s, index %d, guid %s, incarnation %" PRIu64 "\n",
+		dev->name,
+		dev->announced ? state_names[dev->state] : "not open",
+		dev->adopted ? ", adopted" : "", dev->id.index, guid,
+		dev->incarnation);
+	if (dev->open_error && !dev->announced)
+		fprintf(d->out, "  cannot be opened: %s, tried %u times\n",
+			strerror(dev->open_error), dev->failures);
+	TAILQ_FOREACH (c, &d->reg->clients, entry) {
+		slot = ibc__slot(dev, c->id);
+		if (shown(slot))
+			fprintf(d->out,
+				"  client %s: data %p, %" PRIu64
+				" references\n",
+				ibc__client_name(c), (void *)slot_data(slot),
+				ibc__slot_refs(slot));
+	}
+}
+
+static void dump_text(struct dump *d)
+{
+	struct ibc_registry *reg = d->reg;
+	struct ibc_device *dev;
+	struct ibc__client *c;
+	unsigned int i;
+
+	fprintf(d->out, "libibclient %s\n", ibc_version());
+	TAILQ_FOREACH (dev, &reg->devices, entry)
+		text_device(d, dev);
+	TAILQ_FOREACH (c, &reg->clients, entry)
+		fprintf(d->out, "client %s: on %u devices%s\n",
+			ibc__client_name(c), c->active,
+			c->dying ? ", unregistering" : "");
+	for (i = 0; i < IBC_NUM_SOURCES; i++)
+		fprintf(d->out, "source %s: %s (%s)\n",
+			reg->sources[i].ops->name,
+			ibc__source_state_name(reg->sources[i].state),
+			reg->sources[i].why);
+	for (i = 0; i < NUM_STATS; i++)
+		fprintf(d->out, "%s %" PRIu64 "\n", stats[i].name,
+			stat_value(&reg->stats, i));
+}
+
+/* what was written, in memory of the caller's */
+static int collect(struct ibc_registry *reg, enum ibc_dump_format format,
+		   char **text, size_t *len)
+{
+	struct dump d = { .reg = reg, .out = open_memstream(text, len) };
+	int failed;
+
+	if (!d.out)
+		return errno;
+	ibc__lock(reg);
+	if (format == IBC_DUMP_JSON)
+		dump_json(&d);
+	else
+		dump_text(&d);
+	ibc__unlock(reg);
+	failed = ferror(d.out);
+	return fclose(d.out) || failed ? ENOMEM : 0;
+}
+
+int ibc_dump(struct ibc_registry *reg, FILE *out, enum ibc_dump_format format)
+{
+	char *text = NULL;
+	size_t len = 0;
+	int error = ibc__registry_check(reg);
+
+	if (error)
+		return error;
+	if (!out || (format != IBC_DUMP_TEXT && format != IBC_DUMP_JSON))
+		return EINVAL;
+	error = collect(reg, format, &text, &len);
+	errno = 0;
+	if (!error && fwrite(text, 1, len, out) != len)
+		error = errno ? errno : EIO;
+	free(text);
+	return error;
+}

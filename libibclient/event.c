@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Async events, first half: reading, resolving, acknowledging, queueing.
+ *
+ * The leader of the loop reads, one reader per context at a time (->reading,
+ * and EPOLLONESHOT), without reg->lock. While an event is unacknowledged its
+ * object cannot be destroyed: so number and context pointer are copied first,
+ * then it is acknowledged, and only then anybody hears of it.
+ *
+ * The queue merges equal events, by looking at the newest pending one of the
+ * same element: an older one of the same type with a different one in between
+ * is left alone, so the last one told is the last that happened.
+ */
+#include <fcntl.h>
+#include <sys/epoll.h>
+
+#include "private.h"
+
+enum ibc__element ibc__event_element(int type)
+{
+	switch (type) {
+	case IBV_EVENT_CQ_ERR:
+		return IBC_ELEMENT_CQ;
+	case IBV_EVENT_QP_FATAL:
+	case IBV_EVENT_QP_REQ_ERR:
+	case IBV_EVENT_QP_ACCESS_ERR:
+	case IBV_EVENT_COMM_EST:
+	case IBV_EVENT_SQ_DRAINED:
+	case IBV_EVENT_PATH_MIG:
+	case IBV_EVENT_PATH_MIG_ERR:
+	case IBV_EVENT_QP_LAST_WQE_REACHED:
+		return IBC_ELEMENT_QP;
+	case IBV_EVENT_SRQ_ERR:
+	case IBV_EVENT_SRQ_LIMIT_REACHED:
+		return IBC_ELEMENT_SRQ;
+	case IBV_EVENT_WQ_FATAL:
+		return IBC_ELEMENT_WQ;
+	case IBV_EVENT_DEVICE_FATAL:
+		return IBC_ELEMENT_DEVICE;
+	case IBV_EVENT_PORT_ACTIVE:
+	case IBV_EVENT_PORT_ERR:
+	case IBV_EVENT_LID_CHANGE:
+	case IBV_EVENT_PKEY_CHANGE:
+	case IBV_EVENT_SM_CHANGE:
+	case IBV_EVENT_CLIENT_REREGISTER:
+	case IBV_EVENT_GID_CHANGE:
+		return IBC_ELEMENT_PORT;
+	default:
+		return IBC_ELEMENT_UNKNOWN;
+	}
+}
+
+static void resolve_object(const struct ibv_async_event *async,
+			   enum ibc__element element, struct ibc_event *event)
+{
+	switch (element) {
+	case IBC_ELEMENT_QP:
+		event->element_num = async->element.qp->qp_num;
+		event->element_context = async->element.qp->qp_context;
+		break;
+	case IBC_ELEMENT_CQ:
+		event->element_context = async->element.cq->cq_context;
+		break;
+	case IBC_ELEMENT_SRQ:
+		event->element_context = async->element.srq->srq_context;
+		if (ibc__backend->get_srq_num(async->element.srq,
+					      &event->element_num))
+			event->element_num = 0;
+		break;
+	case IBC_ELEMENT_WQ:
+		event->element_num = async->element.wq->wq_num;
+		event->element_context = async->element.wq->wq_context;
+		break;
+	default:
+		event->element_num = async->element.port_num;
+		break;
+	}
+}
+
+/* the event is not acknowledged yet: its object exists */
+int ibc__event_resolve(const struct ibv_async_event *async,
+		       struct ibc_event *event)
+{
+	enum ibc__element element = ibc__event_element(async->event_type);
+
+	memset(event, 0, sizeof(*event));
+	event->async = *async;
+	event->count = 1;
+	switch (element) {
+	case IBC_ELEMENT_DEVICE:
+	case IBC_ELEMENT_UNKNOWN:
+		return 0;
+	case IBC_ELEMENT_PORT:
+		break;
+	default:
+		if (!async->element.qp)
+			return EINVAL;
+	}
+	resolve_object(async, element, event);
+	return 0;
+}
+
+/* what the event is about: kind and pointer or port */
+static uintptr_t element_key(const struct ibc_event *event)
+{
+	switch (ibc__event_element(event->async.event_type)) {
+	case IBC_ELEMENT_DEVICE:
+		return 0;
+	case IBC_ELEMENT_PORT:
+	case IBC_ELEMENT_UNKNOWN:
+		return (unsigned int)event->async.element.port_num;
+	default:
+		return (uintptr_t)event->async.element.qp;
+	}
+}
+
+static bool same_element(const struct ibc_event *a, const struct ibc_event *b)
+{
+	return ibc__event_element(a->async.event_type) ==
+		       ibc__event_element(b->async.event_type) &&
+	       element_key(a) == element_key(b);
+}
+
+static struct ibc__pending **bucket(struct ibc_device *dev,
+				    const struct ibc_event *event)
+{
+	uint64_t key = element_key(event);
+
+	key = key * 0x9e3779b97f4a7c15ULL >> 32;
+	return &dev->events.last[key % IBC_EVENT_BUCKETS];
+}
+
+/* where the newest pending event of this element hangs, or would */
+static struct ibc__pending **newest(struct ibc_device *dev,
+				    const struct ibc_event *event)
+{
+	struct ibc__pending **at = bucket(dev, event);
+
+	while (*at && !same_element(&(*at)->event, event))
+		at = &(*at)->older;
+	return at;
+}
+
+/*
+ * Lock held; takes @p over. What comes after a removal began is nobody's: its
+ * clients have no claim on it any more.
+ */
+void ibc__event_queue(struct ibc_device *dev, struct ibc__pending *p)
+{
+	struct ibc__pending **at = newest(dev, &p->event);
+	struct ibc_registry *reg = dev->reg;
+
+	reg->stats.events_read += p->event.count;
+	if (dev->state != IBC_DEVICE_LIVE) {
+		free(p);
+		return;
+	}
+	if (*at && (*at)->event.async.event_type == p->event.async.event_type) {
+		(*at)->event.count += p->event.count;
+		reg->stats.events_merged += p->event.count;
+		free(p);
+		return;
+	}
+	p->older = *at ? (*at)->older : NULL;
+	*at = p;
+	TAILQ_INSERT_TAIL(&dev->events.queue, p, entry);
+	ibc__kick(&dev->job);
+	if (p->event.async.event_type == IBV_EVENT_DEVICE_FATAL)
+		ibc__begin_removal(dev, IBC_REASON_FATAL);
+}
+
+/* lock held: the oldest one, no more to be merged into */
+struct ibc__pending *ibc__event_pop(struct ibc_device *dev)
+{
+	struct ibc__pending *p = TAILQ_FIRST(&dev->events.queue);
+	struct ibc__pending **at;
+
+	if (!p)
+		return NULL;
+	TAILQ_REMOVE(&dev->events.queue, p, entry);
+	at = newest(dev, &p->event);
+	if (*at == p)
+		*at = p->older;
+	return p;
+}
+
+#define BATCH 64
+
+struct batch {
+	struct ibc__pending *events[BATCH];
+	unsigned int num;
+	int error; /* why it ended, 0: it is full */
+};
+
+/* no lock held. An event is read only when there is memory to keep it. */
+static void read_batch(struct ibv_context *context, struct batch *batch)
+{
+	struct ibv_async_event async;
+	struct ibc__pending *p;
+
+	for (batch->num = 0; batch->num < BATCH; batch->num++) {
+		p = calloc(1, sizeof(*p));
+		if (!p) {
+			batch->error = ENOMEM;
+			return;
+		}
+		errno = 0;
+		while (ibc__backend->get_async_event(context, &async)) {
+			if (errno == EINTR)
+				continue;
+			batch->error = errno ? errno : EIO;
+			free(p);
+			return;
+		}
+		ibc__event_resolve(&async, &p->event);
+		ibc__backend->ack_async_event(&async);
+		batch->events[batch->num] = p;
+	}
+	batch->error = 0;
+}
+
+static void rearm(struct ibc_device *dev, struct ibv_context *context)
+{
+	struct epoll_event event = {
+		.events = EPOLLIN | EPOLLONESHOT,
+		.data.u64 = IBC_EPOLL_DEVICE + dev->incarnation,
+	};
+
+	epoll_ctl(dev->reg->epoll_fd, EPOLL_CTL_MOD, context->async_fd, &event);
+}
+
+/* lock held; @ready: what epoll said */
+static void after_batch(struct ibc_device *dev, struct ibv_context *context,
+			int error, uint32_t ready)
+{
+	if (!error) {
+		rearm(dev, context);
+	} else if (error == ENOMEM) {
+		dev->reread_at = ibc__now() + 100;
+		ibc__device_at(dev, dev->reread_at);
+	} else if (error != EAGAIN && error != EWOULDBLOCK) {
+		ibc__begin_removal(dev, IBC_REASON_ERROR);
+	} else if (ready & (EPOLLERR | EPOLLHUP)) {
+		ibc__begin_removal(dev, IBC_REASON_HANGUP);
+	} else {
+		rearm(dev, context);
+	}
+}
+
+/* lock held; it is dropped for reading */
+void ibc__events_read(struct ibc_device *dev, uint32_t ready)
+{
+	struct ibc_registry *reg = dev->reg;
+	struct ibv_context *context = dev->context;
+	struct batch batch;
+	unsigned int i;
+
+	if (!dev->watched || dev->reading || !context)
+		return;
+	if (!dev->read_events) {
+		ibc__begin_removal(dev, IBC_REASON_HANGUP);
+		return;
+	}
+	dev->reading = true;
+	ibc__unlock(reg);
+	read_batch(context, &batch);
+	ibc__lock(reg);
+	dev->reading = false;
+	for (i = 0; i < batch.num; i++)
+		ibc__event_queue(dev, batch.events[i]);
+	after_batch(dev, context, batch.error, ready);
+	if (dev->state != IBC_DEVICE_LIVE)
+		ibc__kick(&dev->job); /* it may wait for the reader */
+}
+
+static int set_nonblock(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return errno;
+	return 0;
+}
+
+/*
+ * Lock held. Without @read only a hang-up is of interest, and a descriptor that
+ * epoll does not take is its owner's affair.
+ */
+int ibc__events_watch(struct ibc_device *dev, struct ibv_context *context,
+		      bool read)
+{
+	uint32_t events = (read ? EPOLLIN : 0) | EPOLLONESHOT;
+	int error;
+
+	if (context->async_fd < 0 && !dev->adopted)
+		return 0;
+	error = read ? set_nonblock(context->async_fd) : 0;
+	if (!error)
+		error = ibc__epoll_add(dev->reg, context->async_fd, events,
+				       IBC_EPOLL_DEVICE + dev->incarnation);
+	if (error)
+		return read ? error : 0;
+	dev->watched = true;
+	dev->read_events = read;
+	return 0;
+}
+
+/* lock held */
+void ibc__events_unwatch(struct ibc_device *dev)
+{
+	struct ibv_context *context = dev->context;
+
+	if (!dev->watched)
+		return;
+	dev->watched = false;
+	epoll_ctl(dev->reg->epoll_fd, EPOLL_CTL_DEL, context->async_fd, NULL);
+}

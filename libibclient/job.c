@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Jobs: the strands of the library. A job that was kicked waits in reg->ready;
+ * a dispatcher takes the first, runs one step of it, and gives it back, at the
+ * end of the line if there is more to do: so no device starves another. A kick
+ * while it runs makes it run again. reg->lock is held here; a step may drop it.
+ */
+#include "private.h"
+
+static void enqueue(struct ibc__job *job)
+{
+	job->queued = true;
+	TAILQ_INSERT_TAIL(&job->reg->ready, job, entry);
+	ibc__wake(job->reg);
+}
+
+void ibc__kick(struct ibc__job *job)
+{
+	if (job->running)
+		job->again = true;
+	else if (!job->queued)
+		enqueue(job);
+}
+
+/* returns whether there was one */
+bool ibc__run_job(struct ibc_registry *reg)
+{
+	struct ibc__job *job = TAILQ_FIRST(&reg->ready);
+	bool more;
+
+	if (!job)
+		return false;
+	TAILQ_REMOVE(&reg->ready, job, entry);
+	job->queued = false;
+	job->running = true;
+	reg->running++;
+	reg->ran++;
+	job->again = false;
+	more = job->run(job);
+	job->running = false;
+	reg->running--;
+	if (more || job->again)
+		enqueue(job);
+	else if (job->rest)
+		job->rest(job);
+	return true;
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Messages. They arise under reg->lock and a sink may call the library, so
+ * ibc__log() only queues; ibc__unlock() and ibc__cond_wait() write the queue
+ * after the lock is released. sink_lock guards the choice of sink and is never
+ * held while it runs.
+ */
+#include <stdarg.h>
+
+#include "private.h"
+
+struct ibc__log {
+	struct ibc__log *next;
+	int level;
+	char text[];
+};
+
+static pthread_mutex_t sink_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static void (*sink)(int level, const char *message, void *arg);
+static void *sink_arg;
+static int env_level; /* 0: not set */
+static const char *env_file;
+static __thread bool in_sink;
+
+static const char *const level_names[] = {
+	[IBC_LOG_ERROR] = "error",
+	[IBC_LOG_WARNING] = "warning",
+	[IBC_LOG_INFO] = "info",
+	[IBC_LOG_DEBUG] = "debug",
+};
+
+static void read_environment(void)
+{
+	const char *level = secure_getenv("IBC_LOG_LEVEL");
+	int i;
+
+	env_file = secure_getenv("IBC_LOG_FILE");
+	for (i = IBC_LOG_ERROR; level && i <= IBC_LOG_DEBUG; i++)
+		if (strcmp(level, level_names[i]) == 0)
+			env_level = i;
+}
+
+void ibc__log_lock(void)
+{
+	pthread_mutex_lock(&sink_lock);
+}
+
+void ibc__log_unlock(void)
+{
+	pthread_mutex_unlock(&sink_lock);
+}
+
+void ibc_set_log(void (*fn)(int level, const char *message, void *arg),
+		 void *arg)
+{
+	ibc__log_lock();
+	sink = fn;
+	sink_arg = arg;
+	ibc__log_unlock();
+}
+
+/* opened for each message: no descriptor of ours to leak, close or inherit */
+static void write_default(int level, const char *text)
+{
+	FILE *out = env_file ? fopen(env_file, "ae") : stderr;
+
+	if (!out)
+		return;
+	fprintf(out, "libibclient: %s: %s\n", level_names[level], text);
+	if (env_file)
+		fclose(out);
+}
+
+static void write_one(int level, const char *text)
+{
+	struct ibc__frame frame;
+	void (*fn)(int level, const char *message, void *arg);
+	void *arg;
+
+	ibc__log_lock();
+	fn = sink;
+	arg = sink_arg;
+	ibc__log_unlock();
+
+	in_sink = true;
+	ibc__enter(&frame, NULL);
+	if (fn)
+		fn(level, text, arg);
+	else
+		write_default(level, text);
+	ibc__leave(&frame);
+	in_sink = false;
+}
+
+/* a message with a sink is worth its formatting; without one it is not made */
+static bool wanted(int level)
+{
+	bool have_sink;
+
+	pthread_once(&once, read_environment);
+	if (in_sink)
+		return false;
+	if (env_level)
+		return level <= env_level;
+	ibc__log_lock();
+	have_sink = sink;
+	ibc__log_unlock();
+	if (have_sink)
+		return level <= IBC_LOG_INFO;
+	return env_file && level <= IBC_LOG_WARNING;
+}
+
+void ibc__log(struct ibc_registry *reg, int level, const char *format, ...)
+{
+	struct ibc__log *log;
+	va_list args;
+	int len;
+
+	if (!wanted(level))
+		return;
+	va_start(args, format);
+	len = vsnprintf(NULL, 0, format, args);
+	va_end(args);
+	log = len < 0 ? NULL : malloc(sizeof(*log) + len + 1);
+	if (!log)
+		return;
+	va_start(args, format);
+	vsnprintf(log->text, len + 1, format, args);
+	va_end(args);
+	log->level = level;
+	log->next = NULL;
+	*reg->logs_end = log;
+	reg->logs_end = &log->next;
+}
+
+/* no lock held */
+void ibc__log_flush(struct ibc__log *logs)
+{
+	struct ibc__log *log;
+	int error = errno;
+
+	while ((log = logs)) {
+		logs = log->next;
+		write_one(log->level, log->text);
+		free(log);
+	}
+	errno = error;
+}

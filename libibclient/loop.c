@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Who waits for what. There is one epoll instance, with the sources, a timerfd,
+ * an eventfd and the async descriptors of all contexts in it. Of those who may
+ * dispatch (the threads, or whoever calls into a manual registry) one is the
+ * leader and sits in epoll_wait(); the others follow, on a condition, and one
+ * of them takes over as soon as the leader has a job to run.
+ *
+ *   reg->work		wakes a follower among the threads
+ *   reg->changed	wakes all who wait for a state, and in a manual registry
+ *			the followers too
+ *   wake_fd		wakes the leader, and makes ibc_get_fd() readable
+ */
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "private.h"
+
+#define MAX_EVENTS	   32
+#define JOBS_BETWEEN_POLLS 16
+#define JOBS_PER_DISPATCH  10000
+
+void ibc__lock(struct ibc_registry *reg)
+{
+	pthread_mutex_lock(&reg->lock);
+}
+
+static struct ibc__log *take_logs(struct ibc_registry *reg)
+{
+	struct ibc__log *logs = reg->logs;
+
+	reg->logs = NULL;
+	reg->logs_end = &reg->logs;
+	return logs;
+}
+
+/* the registry may be gone once it is unlocked */
+void ibc__unlock(struct ibc_registry *reg)
+{
+	struct ibc__log *logs = take_logs(reg);
+
+	pthread_mutex_unlock(&reg->lock);
+	ibc__log_flush(logs);
+}
+
+static void write_wake(struct ibc_registry *reg)
+{
+	const uint64_t one = 1;
+
+	if (reg->woken)
+		return;
+	/* EAGAIN: the count is full, so it is readable anyway */
+	if (write(reg->wake_fd, &one, sizeof(one)) > 0 || errno == EAGAIN)
+		reg->woken = true;
+}
+
+/* there is a job */
+void ibc__wake(struct ibc_registry *reg)
+{
+	if (ibc__manual(reg)) {
+		pthread_cond_broadcast(&reg->changed);
+		write_wake(reg);
+	} else if (reg->followers) {
+		pthread_cond_signal(&reg->work);
+	} else if (reg->polling) {
+		write_wake(reg);
+	}
+}
+
+/* a state changed that somebody may wait for */
+void ibc__changed(struct ibc_registry *reg)
+{
+	pthread_cond_broadcast(&reg->changed);
+	if (ibc__manual(reg) && reg->polling)
+		write_wake(reg);
+}
+
+/*
+ * The messages are written first: they may be about what is waited for. That
+ * drops the lock, so this may return without having waited.
+ */
+void ibc__cond_wait(struct ibc_registry *reg, pthread_cond_t *cond,
+		    uint64_t deadline)
+{
+	struct timespec ts;
+
+	if (reg->logs) {
+		ibc__unlock(reg);
+		ibc__lock(reg);
+	} else if (deadline == IBC_FOREVER) {
+		pthread_cond_wait(cond, &reg->lock);
+	} else {
+		ts.tv_sec = deadline / 1000;
+		ts.tv_nsec = deadline % 1000 * 1000000;
+		pthread_cond_timedwait(cond, &reg->lock, &ts);
+	}
+}
+
+int ibc__epoll_add(struct ibc_registry *reg, int fd, uint32_t events,
+		   uint64_t id)
+{
+	struct epoll_event event = { .events = events, .data.u64 = id };
+
+	if (epoll_ctl(reg->epoll_fd, EPOLL_CTL_ADD, fd, &event))
+		return errno;
+	return 0;
+}
+
+/* deferred frees are pushed without the lock: look after every wake-up */
+static void drain_wake(struct ibc_registry *reg)
+{
+	uint64_t count;
+
+	while (read(reg->wake_fd, &count, sizeof(count)) < 0 && errno == EINTR)
+		;
+	reg->woken = false;
+	if (atomic_load(&reg->deferred))
+		ibc__kick(&reg->reap_job);
+}
+
+static void drain_timer(struct ibc_registry *reg)
+{
+	uint64_t count;
+
+	while (read(reg->timer_fd, &count, sizeof(count)) < 0 && errno == EINTR)
+		;
+	ibc__timers_expire(reg);
+}
+
+static void device_ready(struct ibc_registry *reg, uint64_t incarnation,
+			 uint32_t events)
+{
+	struct ibc_device *dev;
+
+	TAILQ_FOREACH (dev, &reg->devices, entry) {
+		if (dev->incarnation == incarnation) {
+			ibc__events_read(dev, events);
+			return;
+		}
+	}
+}
+
+static void fd_ready(struct ibc_registry *reg, const struct epoll_event *event)
+{
+	uint64_t id = event->data.u64;
+	struct ibc__source *source;
+
+	if (id == IBC_EPOLL_WAKE) {
+		drain_wake(reg);
+	} else if (id == IBC_EPOLL_TIMER) {
+		drain_timer(reg);
+	} else if (id < IBC_NUM_SOURCES) {
+		source = &reg->sources[id];
+		source->ops->ready(reg, source);
+	} else {
+		device_ready(reg, id - IBC_EPOLL_DEVICE, event->events);
+	}
+}
+
+static int until(uint64_t deadline)
+{
+	uint64_t now = ibc__now();
+
+	if (deadline == IBC_FOREVER)
+		return -1;
+	if (deadline <= now)
+		return 0;
+	return deadline - now > 3600000 ? 3600000 : (int)(deadline - now);
+}
+
+/* lock held; the caller is to be the leader, and hands over afterwards */
+static void poll_once(struct ibc_registry *reg, uint64_t deadline)
+{
+	struct epoll_event events[MAX_EVENTS];
+	int i, n;
+
+	if (reg->logs) { /* before a sleep of unknown length */
+		ibc__unlock(reg);
+		ibc__lock(reg);
+	}
+	if (!TAILQ_EMPTY(&reg->ready))
+		deadline = 0;
+	reg->leader = true;
+	reg->polling = true;
+	pthread_mutex_unlock(&reg->lock);
+	n = epoll_wait(reg->epoll_fd, events, MAX_EVENTS, until(deadline));
+	ibc__lock(reg);
+	reg->polling = false;
+	for (i = 0; i < n; i++)
+		fd_ready(reg, &events[i]);
+	reg->leader = false;
+	if (reg->followers)
+		pthread_cond_signal(&reg->work);
+	if (ibc__manual(reg))
+		pthread_cond_broadcast(&reg->changed);
+}
+
+/* ---- threads ---- */
+
+static void *dispatcher(void *arg)
+{
+	struct ibc_registry *reg = arg;
+	unsigned int jobs = 0;
+
+	ibc__lock(reg);
+	while (!reg->stopping) {
+		if (jobs < JOBS_BETWEEN_POLLS && ibc__run_job(reg)) {
+			jobs++;
+		} else if (!reg->leader) {
+			jobs = 0;
+			poll_once(reg, IBC_FOREVER);
+		} else if (!ibc__run_job(reg)) {
+			reg->followers++;
+			ibc__cond_wait(reg, &reg->work, IBC_FOREVER);
+			reg->followers--;
+		}
+	}
+	ibc__unlock(reg);
+	return NULL;
+}
+
+/* they take no signal: those are the application's */
+static int start_thread(struct ibc_registry *reg, pthread_t *thread)
+{
+	sigset_t all, old;
+	int error;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	error = pthread_create(thread, NULL, dispatcher, reg);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (!error)
+		pthread_setname_np(*thread, "ibclient");
+	return error;
+}
+
+int ibc__loop_start(struct ibc_registry *reg)
+{
+	unsigned int want = reg->attr.num_threads;
+	int error;
+
+	if (ibc__manual(reg))
+		return 0;
+	reg->threads = calloc(want, sizeof(*reg->threads));
+	if (!reg->threads)
+		return ENOMEM;
+	for (; reg->num_threads < want; reg->num_threads++) {
+		error = start_thread(reg, &reg->threads[reg->num_threads]);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+static bool idle(void *arg)
+{
+	struct ibc_registry *reg = arg;
+
+	return !reg->running && !reg->leader;
+}
+
+/* afterwards nobody runs a job or waits, and none is begun */
+void ibc__loop_stop(struct ibc_registry *reg)
+{
+	unsigned int i;
+
+	ibc__lock(reg);
+	reg->stopping = true;
+	pthread_cond_broadcast(&reg->work);
+	reg->woken = false;
+	write_wake(reg);
+	while (ibc__manual(reg) && !idle(reg))
+		ibc__cond_wait(reg, &reg->changed, IBC_FOREVER);
+	ibc__unlock(reg);
+	for (i = 0; i < reg->num_threads; i++)
+		pthread_join(reg->threads[i], NULL);
+	free(reg->threads);
+	reg->threads = NULL;
+	reg->num_threads = 0;
+}
+
+int ibc__loop_open(struct ibc_registry *reg)
+{
+	int error;
+
+	reg->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (reg->epoll_fd < 0)
+		return errno;
+	reg->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (reg->wake_fd < 0)
+		return errno;
+	reg->timer_fd =
+		timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (reg->timer_fd < 0)
+		return errno;
+	error = ibc__epoll_add(reg, reg->wake_fd, EPOLLIN, IBC_EPOLL_WAKE);
+	if (error)
+		return error;
+	return ibc__epoll_add(reg, reg->timer_fd, EPOLLIN, IBC_EPOLL_TIMER);
+}
+
+void ibc__loop_close(struct ibc_registry *reg)
+{
+	int fds[] = { reg->timer_fd, reg->wake_fd, reg->epoll_fd };
+	unsigned int i;
+
+	for (i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
+/* ---- those who wait, and those who dispatch by hand ---- */
+
+/*
+ * Lock held. Waits until done() is true or the time is over; in a manual
+ * registry it runs what is due meanwhile.
+ */
+int ibc__wait(struct ibc_registry *reg, bool (*done)(void *arg), void *arg,
+	      uint64_t deadline)
+{
+	bool polled = false;
+
+	while (!done(arg)) {
+		if (ibc__manual(reg) && ibc__run_job(reg))
+			continue;
+		if ((polled || !ibc__manual(reg)) && deadline <= ibc__now())
+			return ETIMEDOUT;
+		if (ibc__manual(reg) && !reg->leader) {
+			poll_once(reg, deadline);
+			polled = true;
+		} else {
+			ibc__cond_wait(reg, &reg->changed, deadline);
+			polled = true;
+		}
+	}
+	return 0;
+}
+
+/* lock held: all that is due, and what follows from it, within reason */
+static unsigned int run_due(struct ibc_registry *reg)
+{
+	unsigned int n = 0;
+
+	while (n < JOBS_PER_DISPATCH && ibc__run_job(reg))
+		n++;
+	return n;
+}
+
+static int dispatch(struct ibc_registry *reg, uint64_t deadline)
+{
+	unsigned int n;
+
+	if (!reg->leader)
+		poll_once(reg, 0);
+	while (!(n = run_due(reg)) && deadline > ibc__now() && !reg->stopping) {
+		if (reg->leader)
+			ibc__cond_wait(reg, &reg->changed, deadline);
+		else
+			poll_once(reg, deadline);
+	}
+	if (TAILQ_EMPTY(&reg->ready))
+		drain_wake(reg);
+	return n ? 0 : ETIMEDOUT;
+}
+
+int ibc_dispatch(struct ibc_registry *reg, int timeout_ms)
+{
+	uint64_t deadline;
+	int error = ibc__registry_check(reg);
+
+	if (error)
+		return error;
+	if (ibc__in_callback(reg))
+		return EDEADLK;
+	if (!ibc__manual(reg) || ibc__deadline(timeout_ms, &deadline))
+		return EINVAL;
+	ibc__lock(reg);
+	error = dispatch(reg, deadline);
+	ibc__unlock(reg);
+	return error;
+}
+
+int ibc_get_fd(struct ibc_registry *reg)
+{
+	int error = ibc__registry_check(reg);
+
+	if (!error && !ibc__manual(reg))
+		error = EINVAL;
+	if (error) {
+		errno = error;
+		return -1;
+	}
+	return reg->epoll_fd;
+}

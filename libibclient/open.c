@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Opening a device: a step of its job. libibverbs opens by uverbs minor, and a
+ * minor is reused at once: what the list called rxe0 a moment ago may be
+ * another device now. So a device that was opened is not live before a list
+ * that was begun later has it still, with the same index, GUID and node
+ * (scan.c). One such list serves all devices that were opened meanwhile.
+ */
+#include "private.h"
+
+static const char *advice(int error)
+{
+	if (error == EACCES || error == EPERM)
+		return " (may this user read and write it?)";
+	return "";
+}
+
+/* logged once for each errno, not each time */
+static void open_failed(struct ibc_device *dev, int error)
+{
+	struct ibc_registry *reg = dev->reg;
+	int level = error == dev->open_error ? IBC_LOG_DEBUG : IBC_LOG_WARNING;
+
+	reg->stats.opens_failed++;
+	dev->open_error = error;
+	dev->retry_at = ibc__now() + ibc__backoff(dev->failures++);
+	ibc__log(reg, level,
+		 "%s: cannot open /dev/infiniband/%s: %s%s; "
+		 "trying again",
+		 dev->name, dev->id.node, strerror(error), advice(error));
+	ibc__changed(reg);
+}
+
+static struct ibv_context *call_open(struct ibc_registry *reg,
+				     struct ibv_device *device, int *error)
+{
+	struct ibv_context *context;
+	struct ibc__frame frame;
+
+	errno = 0;
+	if (reg->attr.open_device) {
+		ibc__enter(&frame, reg);
+		context = reg->attr.open_device(device, reg->attr.open_arg);
+		ibc__leave(&frame);
+	} else {
+		context = ibc__backend->open_device(device);
+	}
+	*error = context ? 0 : errno ? errno : EIO;
+	return context;
+}
+
+static void opened(struct ibc_device *dev, struct ibv_context *context)
+{
+	struct ibc_registry *reg = dev->reg;
+	int error = ibc__events_watch(dev, context, true);
+
+	if (error) {
+		ibc__unlock(reg);
+		ibc__backend->close_device(context);
+		ibc__lock(reg);
+		open_failed(dev, error);
+		return;
+	}
+	dev->context = context;
+	dev->stage = IBC_STAGE_VERIFY;
+	dev->opened_mark = reg->scan_begun;
+	dev->stalled = false;
+	ibc__kick(&reg->scan_job);
+}
+
+bool ibc__step_open(struct ibc_device *dev)
+{
+	struct ibc_registry *reg = dev->reg;
+	struct ibv_device *device = dev->ibv;
+	struct ibc__list *list = dev->list;
+	struct ibv_context *context;
+	int error;
+
+	if (TAILQ_EMPTY(&reg->clients))
+		return false;
+	if (dev->retry_at > ibc__now()) {
+		ibc__device_at(dev, dev->retry_at);
+		return false;
+	}
+	list->refs++;
+	ibc__unlock(reg);
+	context = call_open(reg, device, &error);
+	ibc__lock(reg);
+	if (context)
+		opened(dev, context);
+	else
+		open_failed(dev, error);
+	list = ibc__list_unref(list);
+	if (list) {
+		ibc__unlock(reg);
+		ibc__list_free(list);
+		ibc__lock(reg);
+	}
+	return true;
+}

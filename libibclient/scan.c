@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * The device list, and what changed in it. Every source of news ends here: its
+ * hint kicks the scan job, and a burst of hints costs one list.
+ *
+ * A list is read without the lock and then applied under it. Lists are numbered
+ * when they are begun; one that is overtaken by a later one is thrown away, so
+ * nothing older ever undoes something newer. The list applied last is kept: as
+ * long as it is, libibverbs cannot reuse its pointers for other devices.
+ *
+ * A device is known again by index, GUID and uverbs node together; all three
+ * may be reused, one by one, by another device. diff.c compares.
+ */
+#include "scan.h"
+
+/* lock held; what is returned is to be freed without it */
+struct ibc__list *ibc__list_unref(struct ibc__list *list)
+{
+	return list && --list->refs == 0 ? list : NULL;
+}
+
+/* no lock held */
+void ibc__list_free(struct ibc__list *list)
+{
+	if (!list)
+		return;
+	if (list->devices)
+		ibc__backend->free_device_list(list->devices);
+	free(list);
+}
+
+/* no RDMA in this kernel is an empty list; anything else is no list */
+static int read_list(struct ibc__list **out)
+{
+	struct ibc__list *list = calloc(1, sizeof(*list));
+	int error;
+
+	if (!list)
+		return ENOMEM;
+	list->refs = 1;
+	errno = 0;
+	list->devices = ibc__backend->get_device_list(&list->num);
+	error = errno;
+	if (!list->devices && error != ENOSYS) {
+		free(list);
+		return error ? error : EIO;
+	}
+	if (!list->devices)
+		list->num = 0;
+	*out = list;
+	return 0;
+}
+
+static struct ibc__entry *read_entries(struct ibc__list *list)
+{
+	struct ibc__entry *entries = calloc(list->num + 1, sizeof(*entries));
+	struct ibc__entry *e;
+	int i;
+
+	for (i = 0; entries && i < list->num; i++) {
+		e = &entries[i];
+		e->device = list->devices[i];
+		e->id.index = ibc__backend->get_device_index(e->device);
+		e->id.guid = ibc__backend->get_device_guid(e->device);
+		snprintf(e->id.node, sizeof(e->id.node), "%s",
+			 ibc__backend->get_device_node(e->device));
+		snprintf(e->name, sizeof(e->name), "%s",
+			 ibc__backend->get_device_name(e->device));
+	}
+	return entries;
+}
+
+/*
+ * libibverbs remembers the name that a device had when it first saw it. Asked
+ * for by those that are new, and for all where a rename is possible.
+ */
+static void read_names(struct ibc_registry *reg, struct ibc__entry *entries,
+		       int num, bool all)
+{
+	int i;
+
+	if (!all) {
+		ibc__lock(reg);
+		ibc__mark_known(reg, entries, num);
+		ibc__unlock(reg);
+	}
+	for (i = 0; i < num; i++)
+		if (!entries[i].known)
+			ibc__backend->read_device_name(entries[i].device,
+						       entries[i].name,
+						       IBC_NAME_MAX);
+}
+
+/* returns the number of the list that is about to be read */
+static uint64_t begin(struct ibc_registry *reg, bool *names)
+{
+	uint64_t mark;
+
+	ibc__lock(reg);
+	*names |= reg->scan_names;
+	reg->scan_names = false;
+	mark = ++reg->scan_begun;
+	reg->stats.scans++;
+	ibc__unlock(reg);
+	return mark;
+}
+
+/* lock held; returns the list that is to be freed */
+static struct ibc__list *finish(struct ibc_registry *reg,
+				struct ibc__list *list,
+				struct ibc__entry *entries, uint64_t mark,
+				int *error)
+{
+	struct ibc__list *old;
+
+	if (mark < reg->scan_applied)
+		return list;
+	reg->scan_applied = mark;
+	*error = ibc__diff(reg, list, entries, mark);
+	old = reg->list;
+	reg->list = list;
+	reg->scan_failures = 0;
+	reg->scan_error = 0;
+	ibc__watch_scanned(reg);
+	ibc__changed(reg);
+	return ibc__list_unref(old);
+}
+
+/* no lock held: reads the list now. An errno if that cannot be done. */
+int ibc__scan(struct ibc_registry *reg, bool names)
+{
+	struct ibc__entry *entries;
+	struct ibc__list *list;
+	uint64_t mark = begin(reg, &names);
+	int error = read_list(&list);
+
+	if (error)
+		return error;
+	entries = read_entries(list);
+	if (entries)
+		read_names(reg, entries, list->num, names);
+	else
+		error = ENOMEM;
+	ibc__lock(reg);
+	if (!error)
+		list = finish(reg, list, entries, mark, &error);
+	ibc__unlock(reg);
+	ibc__list_free(list);
+	free(entries);
+	return error;
+}
+
+/* lock held: logged once for each errno, tried again */
+static void scan_failed(struct ibc_registry *reg, int error)
+{
+	int level = error == reg->scan_error ? IBC_LOG_DEBUG : IBC_LOG_WARNING;
+	struct ibc_device *dev;
+
+	reg->scan_error = error;
+	reg->scan_names = true;
+	ibc__log(reg, level, "cannot read the device list: %s; trying again",
+		 strerror(error));
+	ibc__scan_at(reg, ibc__now() + ibc__backoff(reg->scan_failures++));
+	TAILQ_FOREACH (dev, &reg->devices, entry) {
+		dev->stalled = dev->stage == IBC_STAGE_VERIFY;
+		if (dev->suspect && ibc__device_live(dev)) {
+			dev->probe = true;
+			ibc__kick(&dev->job);
+		}
+		dev->suspect = false;
+	}
+	ibc__changed(reg);
+}
+
+/* the scan job */
+bool ibc__scan_job(struct ibc__job *job)
+{
+	struct ibc_registry *reg = job->reg;
+	int error;
+
+	if (!reg->wanted)
+		return false;
+	ibc__unlock(reg);
+	error = ibc__scan(reg, false);
+	ibc__lock(reg);
+	if (error)
+		scan_failed(reg, error);
+	return false;
+}
+
+static void scan_timer(struct ibc__timer *timer)
+{
+	struct ibc_registry *reg =
+		ibc__container_of(timer, struct ibc_registry, scan_timer);
+
+	ibc__kick(&reg->scan_job);
+}
+
+/* lock held: read the list at @when, if not earlier */
+void ibc__scan_at(struct ibc_registry *reg, uint64_t when)
+{
+	reg->scan_timer.fire = scan_timer;
+	if (!reg->scan_timer.armed || reg->scan_timer.at > when)
+		ibc__timer_arm(reg, &reg->scan_timer, when);
+}
+
+/* lock held: a source says that something changed; @names: maybe a name */
+void ibc__hint(struct ibc_registry *reg, bool names)
+{
+	if (!reg->wanted)
+		return;
+	reg->stats.hints++;
+	reg->scan_names |= names;
+	ibc__kick(&reg->scan_job);
+}
+
+/* lock held: somebody says that this one went */
+void ibc__hint_device(struct ibc_device *dev)
+{
+	if (dev->state != IBC_DEVICE_LIVE)
+		return;
+	dev->suspect = true;
+	ibc__hint(dev->reg, false);
+}
+
+int ibc_rescan(struct ibc_registry *reg)
+{
+	int error = ibc__registry_check(reg);
+	bool wanted;
+
+	if (error)
+		return error;
+	ibc__lock(reg);
+	wanted = reg->wanted;
+	ibc__unlock(reg);
+	return wanted ? ibc__scan(reg, true) : 0;
+}

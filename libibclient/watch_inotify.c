@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * inotify: the one way in which a rootless container hears of devices. Watched
+ * are
+ *
+ *   /dev/infiniband		its nodes; it goes with the last of them
+ *   /dev			for the directory to come (back)
+ *   SYSFS/class/infiniband_verbs	where that is not the kernel's sysfs,
+ *				which fires none: a simulator's directory
+ *
+ * It is to be trusted, with no rescan by the clock beside it, only where /dev is
+ * a devtmpfs, in which the kernel itself makes and removes the nodes, or where
+ * the simulator's directory is watched. A container's own /dev is neither.
+ */
+#include <limits.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "private.h"
+
+enum { WATCH_NODES, WATCH_DEV, WATCH_CLASS };
+
+static const uint32_t node_events = IN_CREATE | IN_DELETE | IN_MOVED_FROM |
+				    IN_MOVED_TO | IN_ATTRIB | IN_ONLYDIR;
+static const uint32_t dev_events =
+	IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_ONLYDIR;
+
+/* is @path on a filesystem that the kernel fills with device nodes? */
+static bool on_devtmpfs(const char *path)
+{
+	char line[PATH_MAX + 256];
+	unsigned int major_no, minor_no;
+	struct stat st;
+	bool found = false;
+	FILE *f;
+
+	if (stat(path, &st) || !(f = fopen("/proc/self/mountinfo", "re")))
+		return false;
+	while (!found && fgets(line, sizeof(line), f))
+		found = sscanf(line, "%*d %*d %u:%u", &major_no, &minor_no) ==
+				2 &&
+			makedev(major_no, minor_no) == st.st_dev &&
+			strstr(line, " - devtmpfs ");
+	fclose(f);
+	return found;
+}
+
+static bool on_sysfs(const char *path)
+{
+	struct statfs fs;
+
+	return statfs(path, &fs) == 0 && fs.f_type == SYSFS_MAGIC;
+}
+
+static void watch(struct ibc__source *source, int n, const char *path,
+		  uint32_t events)
+{
+	source->watches[n] = inotify_add_watch(source->fd, path, events);
+}
+
+static void watch_class(struct ibc__source *source)
+{
+	const char *sysfs = ibc__backend->sysfs_path();
+	char path[PATH_MAX];
+
+	source->watches[WATCH_CLASS] = -1;
+	if (!sysfs)
+		return;
+	snprintf(path, sizeof(path), "%s/class/infiniband_verbs", sysfs);
+	if (on_sysfs(path))
+		return;
+	watch(source, WATCH_CLASS, path, node_events);
+	if (source->watches[WATCH_CLASS] >= 0)
+		source->trusted = true;
+}
+
+static int open_inotify(struct ibc_registry *reg, struct ibc__source *source)
+{
+	int error;
+
+	(void)reg;
+	source->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (source->fd < 0)
+		return ibc__watch_failed(source, "inotify_init1", errno);
+	watch_class(source);
+	watch(source, WATCH_NODES, "/dev/infiniband", node_events);
+	watch(source, WATCH_DEV, "/dev", dev_events);
+	error = errno;
+	if (source->watches[WATCH_DEV] < 0 && !source->trusted)
+		return ibc__watch_failed(
+			source,
+			error == ENOSPC ?
+				"/dev: fs.inotify.max_user_watches reached" :
+				"/dev",
+			error);
+	source->state = IBC_SOURCE_ACTIVE;
+	if (source->watches[WATCH_DEV] >= 0 && on_devtmpfs("/dev"))
+		source->trusted = true;
+	snprintf(source->why, sizeof(source->why), "%s",
+		 source->trusted ? "device nodes" :
+				   "device nodes, but not the kernel's own");
+	return 0;
+}
+
+static void node_event(struct ibc_registry *reg, const struct inotify_event *e)
+{
+	if (!e->len || strncmp(e->name, "uverbs", 6) != 0)
+		return;
+	if (e->mask & IN_ATTRIB) /* maybe it may be opened now */
+		ibc__watch_node(reg, e->name, false);
+	else if (e->mask & (IN_CREATE | IN_MOVED_TO))
+		ibc__watch_node(reg, e->name, false);
+	else if (e->mask & (IN_DELETE | IN_MOVED_FROM))
+		ibc__watch_node(reg, e->name, true);
+}
+
+static void one_event(struct ibc_registry *reg, struct ibc__source *source,
+		      const struct inotify_event *e)
+{
+	if (e->mask & IN_Q_OVERFLOW) {
+		ibc__hint(reg, true);
+	} else if (e->wd == source->watches[WATCH_CLASS] &&
+		   !(e->mask & IN_IGNORED)) {
+		ibc__hint(reg, true);
+	} else if (e->wd == source->watches[WATCH_NODES]) {
+		if (e->mask & IN_IGNORED)
+			source->watches[WATCH_NODES] = -1;
+		else
+			node_event(reg, e);
+	} else if (e->len && strcmp(e->name, "infiniband") == 0) {
+		watch(source, WATCH_NODES, "/dev/infiniband", node_events);
+		ibc__hint(reg, false);
+	}
+}
+
+static void ready(struct ibc_registry *reg, struct ibc__source *source)
+{
+	char buf[4096]
+		__attribute__((aligned(__alignof__(struct inotify_event))));
+	const struct inotify_event *e;
+	ssize_t len;
+	char *p;
+
+	for (;;) {
+		len = read(source->fd, buf, sizeof(buf));
+		if (len < 0 && errno == EINTR)
+			continue;
+		if (len <= 0)
+			return;
+		for (p = buf; p < buf + len; p += sizeof(*e) + e->len) {
+			e = (const struct inotify_event *)p;
+			one_event(reg, source, e);
+		}
+	}
+}
+
+const struct ibc__source_ops ibc__source_inotify = {
+	.name = "inotify",
+	.open = open_inotify,
+	.ready = ready,
+};
