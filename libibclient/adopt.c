@@ -152,9 +152,8 @@ int ibc_report_error(struct ibc_device *dev, int error)
 
 	if (unusable)
 		return unusable;
-	if (error < 0)
-		error = -error;
-	if (error != EIO && error != ENODEV)
+	if (error != EIO && error != -EIO && error != ENODEV &&
+	    error != -ENODEV)
 		return 0;
 	ibc__lock(dev->reg);
 	ibc__hint_device(dev);

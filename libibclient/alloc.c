@@ -14,6 +14,7 @@
 
 struct waiter {
 	TAILQ_ENTRY(waiter) entry;
+	struct thread *thread;
 	struct ibc_client_data *data;
 	int error;
 	bool done;
@@ -47,19 +48,12 @@ static bool may_wait_for(struct ibc__attempt *attempt)
 	return !next;
 }
 
-static void waited(void)
-{
-	pthread_mutex_lock(&graph_lock);
-	self.waits_for = NULL;
-	pthread_mutex_unlock(&graph_lock);
-}
-
 /* lock held; it is dropped while waiting */
 static int join_attempt(struct ibc__slot *slot, struct ibc_client_data **data)
 {
 	struct ibc_registry *reg = slot->dev->reg;
 	struct ibc__attempt *attempt = slot->attempt;
-	struct waiter waiter = {};
+	struct waiter waiter = { .thread = &self };
 
 	if (!may_wait_for(attempt))
 		return EDEADLK;
@@ -67,7 +61,6 @@ static int join_attempt(struct ibc__slot *slot, struct ibc_client_data **data)
 	attempt->num_waiters++;
 	while (!waiter.done)
 		ibc__cond_wait(reg, &reg->changed, IBC_FOREVER);
-	waited();
 	*data = waiter.data;
 	return waiter.error;
 }
@@ -111,18 +104,24 @@ static int settle(struct ibc__slot *slot, struct ibc_client *client,
 	return 0;
 }
 
-/* lock held: tells all who waited */
+/*
+ * Lock held: tells all who waited. They are taken out of the chain here and
+ * not when they wake up: the attempt is gone by then.
+ */
 static void share(struct ibc__attempt *attempt, struct ibc_client_data *data,
 		  int error)
 {
 	struct waiter *waiter;
 
+	pthread_mutex_lock(&graph_lock);
 	while ((waiter = TAILQ_FIRST(&attempt->waiters))) {
 		TAILQ_REMOVE(&attempt->waiters, waiter, entry);
 		waiter->data = error ? NULL : data;
 		waiter->error = error;
+		waiter->thread->waits_for = NULL;
 		waiter->done = true;
 	}
+	pthread_mutex_unlock(&graph_lock);
 }
 
 /* lock held: the attempt is over; *surplus is an object that nobody wants */

@@ -94,9 +94,31 @@ static int read_device_name(struct ibv_device *device, char *buf, size_t size)
 	return 0;
 }
 
+/*
+ * libibverbs looks for a node that it may not open elsewhere too, and then says
+ * ENOENT. Whoever reads the log wants to know that it is a matter of permission.
+ */
+static int open_error(struct ibv_device *device, int error)
+{
+	char path[512];
+	int fd;
+
+	snprintf(path, sizeof(path), "/dev/infiniband/%s", device->dev_name);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	else if (errno == EACCES || errno == EPERM)
+		error = errno;
+	return error;
+}
+
 static struct ibv_context *open_device(struct ibv_device *device)
 {
-	return ibv_open_device(device);
+	struct ibv_context *context = ibv_open_device(device);
+
+	if (!context)
+		errno = open_error(device, errno);
+	return context;
 }
 
 static int close_device(struct ibv_context *context)

@@ -34,7 +34,6 @@ bool ibc__run_job(struct ibc_registry *reg)
 	job->queued = false;
 	job->running = true;
 	reg->running++;
-	reg->ran++;
 	job->again = false;
 	more = job->run(job);
 	job->running = false;

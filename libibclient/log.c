@@ -63,8 +63,11 @@ void ibc_set_log(void (*fn)(int level, const char *message, void *arg),
 /* opened for each message: no descriptor of ours to leak, close or inherit */
 static void write_default(int level, const char *text)
 {
-	FILE *out = env_file ? fopen(env_file, "ae") : stderr;
+	FILE *out;
 
+	if (!env_level && !env_file) /* it was for a sink that has left */
+		return;
+	out = env_file ? fopen(env_file, "ae") : stderr;
 	if (!out)
 		return;
 	fprintf(out, "libibclient: %s: %s\n", level_names[level], text);

@@ -172,16 +172,22 @@ static int until(uint64_t deadline)
 	return deadline - now > 3600000 ? 3600000 : (int)(deadline - now);
 }
 
+/* messages are not to wait for a sleep; true: the lock was dropped for them */
+static bool flush_logs(struct ibc_registry *reg)
+{
+	if (!reg->logs)
+		return false;
+	ibc__unlock(reg);
+	ibc__lock(reg);
+	return true;
+}
+
 /* lock held; the caller is to be the leader, and hands over afterwards */
 static void poll_once(struct ibc_registry *reg, uint64_t deadline)
 {
 	struct epoll_event events[MAX_EVENTS];
 	int i, n;
 
-	if (reg->logs) { /* before a sleep of unknown length */
-		ibc__unlock(reg);
-		ibc__lock(reg);
-	}
 	if (!TAILQ_EMPTY(&reg->ready))
 		deadline = 0;
 	reg->leader = true;
@@ -210,6 +216,8 @@ static void *dispatcher(void *arg)
 	while (!reg->stopping) {
 		if (jobs < JOBS_BETWEEN_POLLS && ibc__run_job(reg)) {
 			jobs++;
+		} else if (flush_logs(reg)) {
+			continue;
 		} else if (!reg->leader) {
 			jobs = 0;
 			poll_once(reg, IBC_FOREVER);
@@ -325,7 +333,7 @@ int ibc__wait(struct ibc_registry *reg, bool (*done)(void *arg), void *arg,
 	bool polled = false;
 
 	while (!done(arg)) {
-		if (ibc__manual(reg) && ibc__run_job(reg))
+		if ((ibc__manual(reg) && ibc__run_job(reg)) || flush_logs(reg))
 			continue;
 		if ((polled || !ibc__manual(reg)) && deadline <= ibc__now())
 			return ETIMEDOUT;
@@ -354,15 +362,19 @@ static int dispatch(struct ibc_registry *reg, uint64_t deadline)
 {
 	unsigned int n;
 
+	flush_logs(reg);
 	if (!reg->leader)
 		poll_once(reg, 0);
 	while (!(n = run_due(reg)) && deadline > ibc__now() && !reg->stopping) {
+		if (flush_logs(reg))
+			continue;
 		if (reg->leader)
 			ibc__cond_wait(reg, &reg->changed, deadline);
 		else
 			poll_once(reg, deadline);
 	}
-	if (TAILQ_EMPTY(&reg->ready))
+	/* the leader may be about to be woken by it: then it is the leader's */
+	if (TAILQ_EMPTY(&reg->ready) && !reg->polling)
 		drain_wake(reg);
 	return n ? 0 : ETIMEDOUT;
 }

@@ -49,11 +49,25 @@ static struct ibv_context *call_open(struct ibc_registry *reg,
 	return context;
 }
 
+/* what was opened says that it is another device: no need to ask the list */
+static bool mistaken(struct ibc_device *dev, struct ibv_context *context)
+{
+	struct ibv_device *device = context->device;
+
+	return device &&
+	       (ibc__backend->get_device_index(device) != dev->id.index ||
+		ibc__backend->get_device_guid(device) != dev->id.guid);
+}
+
 static void opened(struct ibc_device *dev, struct ibv_context *context)
 {
 	struct ibc_registry *reg = dev->reg;
-	int error = ibc__events_watch(dev, context, true);
+	int error;
 
+	if (mistaken(dev, context))
+		error = ESTALE;
+	else
+		error = ibc__events_watch(dev, context, true);
 	if (error) {
 		ibc__unlock(reg);
 		ibc__backend->close_device(context);

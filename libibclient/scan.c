@@ -109,12 +109,16 @@ static uint64_t begin(struct ibc_registry *reg, bool *names)
 static struct ibc__list *finish(struct ibc_registry *reg,
 				struct ibc__list *list,
 				struct ibc__entry *entries, uint64_t mark,
-				int *error)
+				bool names, int *error)
 {
 	struct ibc__list *old;
 
-	if (mark < reg->scan_applied)
+	if (mark < reg->scan_applied) {
+		reg->scan_names |= names; /* the later one was not asked */
+		if (names)
+			ibc__kick(&reg->scan_job);
 		return list;
+	}
 	reg->scan_applied = mark;
 	*error = ibc__diff(reg, list, entries, mark);
 	old = reg->list;
@@ -130,20 +134,20 @@ static struct ibc__list *finish(struct ibc_registry *reg,
 int ibc__scan(struct ibc_registry *reg, bool names)
 {
 	struct ibc__entry *entries;
-	struct ibc__list *list;
+	struct ibc__list *list = NULL;
 	uint64_t mark = begin(reg, &names);
 	int error = read_list(&list);
 
-	if (error)
-		return error;
-	entries = read_entries(list);
+	entries = error ? NULL : read_entries(list);
 	if (entries)
 		read_names(reg, entries, list->num, names);
-	else
+	else if (!error)
 		error = ENOMEM;
 	ibc__lock(reg);
-	if (!error)
-		list = finish(reg, list, entries, mark, &error);
+	if (error)
+		reg->scan_names |= names; /* for the next one */
+	else
+		list = finish(reg, list, entries, mark, names, &error);
 	ibc__unlock(reg);
 	ibc__list_free(list);
 	free(entries);
