@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# Man pages: NAME.SECTION.md, in pandoc's markdown, becomes man/NAME.SECTION in
+# the build tree. Each further name in a page's NAME section, as in
+# "ibc_open, ibc_close - open and close", becomes an alias page.
+
+# The names of a page, as a list, in the order of its NAME section.
+function(ibc_man_names PAGE RESULT)
+	file(STRINGS ${PAGE} LINES REGEX "^[a-z0-9_, ]+ - ")
+	list(GET LINES 0 LINE)
+	string(REGEX REPLACE " - .*" "" NAMES "${LINE}")
+	string(REPLACE ", " ";" NAMES "${NAMES}")
+	set(${RESULT} ${NAMES} PARENT_SCOPE)
+endfunction()
+
+function(ibc_man_alias NAME SECTION TARGET)
+	set(ALIAS ${PROJECT_BINARY_DIR}/man/${NAME}.${SECTION})
+	file(WRITE ${ALIAS} ".so man${SECTION}/${TARGET}\n")
+	install(FILES ${ALIAS} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${SECTION})
+endfunction()
+
+# One page; it may be named after the family instead of a function.
+function(ibc_man_page PAGE RESULT)
+	get_filename_component(FILE ${PAGE} NAME)
+	string(REGEX REPLACE "\\.md$" "" FILE ${FILE})
+	string(REGEX REPLACE ".*\\." "" SECTION ${FILE})
+	set(OUTPUT ${PROJECT_BINARY_DIR}/man/${FILE})
+	add_custom_command(OUTPUT ${OUTPUT}
+		COMMAND ${PANDOC} -s -f markdown -t man -o ${OUTPUT}
+			-M "footer=libibclient ${PROJECT_VERSION}"
+			-M "header=libibclient" ${PAGE}
+		DEPENDS ${PAGE}
+		COMMENT "Man page ${FILE}"
+		VERBATIM)
+	install(FILES ${OUTPUT} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${SECTION})
+	ibc_man_names(${PAGE} NAMES)
+	foreach(NAME ${NAMES})
+		if(NOT "${NAME}.${SECTION}" STREQUAL FILE)
+			ibc_man_alias(${NAME} ${SECTION} ${FILE})
+		endif()
+	endforeach()
+	set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PAGE})
+	set(${RESULT} ${${RESULT}} ${OUTPUT} PARENT_SCOPE)
+endfunction()
+
+# All pages of the directories given.
+function(ibc_man_pages)
+	file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/man)
+	foreach(DIR ${ARGN})
+		file(GLOB PAGES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${DIR}/*.md)
+		foreach(PAGE ${PAGES})
+			ibc_man_page(${PAGE} OUTPUTS)
+		endforeach()
+	endforeach()
+	add_custom_target(man ALL DEPENDS ${OUTPUTS})
+endfunction()
+
+find_program(PANDOC pandoc)
+if(PANDOC)
+	set(IBC_MAN_DIRS libibclient/man)
+	if(IBC_BUILD_TOOLS)
+		list(APPEND IBC_MAN_DIRS tools/man)
+	endif()
+	ibc_man_pages(${IBC_MAN_DIRS})
+else()
+	message(WARNING "pandoc is missing: no man pages will be built. "
+		"Install it, or say -DIBC_BUILD_MAN=OFF.")
+endif()
