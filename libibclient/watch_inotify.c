@@ -12,6 +12,7 @@
  * a devtmpfs, in which the kernel itself makes and removes the nodes, or where
  * the simulator's directory is watched. A container's own /dev is neither.
  */
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
@@ -79,14 +80,29 @@ static void watch_class(struct ibc__source *source)
 		source->trusted = true;
 }
 
+/* EMFILE is the limit of this user's instances too: no error of ours then */
+static int no_instance(struct ibc_registry *reg, struct ibc__source *source,
+		       int error)
+{
+	int fd = -1;
+
+	if (error == EMFILE)
+		fd = fcntl(reg->epoll_fd, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0)
+		return ibc__watch_failed(source, "inotify_init1", error);
+	close(fd);
+	ibc__watch_failed(source, "fs.inotify.max_user_instances reached",
+			  error);
+	return 0;
+}
+
 static int open_inotify(struct ibc_registry *reg, struct ibc__source *source)
 {
 	int error;
 
-	(void)reg;
 	source->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (source->fd < 0)
-		return ibc__watch_failed(source, "inotify_init1", errno);
+		return no_instance(reg, source, errno);
 	watch_class(source);
 	watch(source, WATCH_NODES, "/dev/infiniband", node_events);
 	watch(source, WATCH_DEV, "/dev", dev_events);
