@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Guarantee 4, of the log sink: it runs under no lock and may call every
+ * function; what would wait says EDEADLK, whatever the registry.
+ */
+#include "harness2.h"
+
+static struct rec a;
+static struct ibc_device *dev;
+static struct ibc_client_data *data;
+static struct ibc_registry *other;
+static unsigned int calls;
+
+static int nothing(struct ibc_device *d, void *arg)
+{
+	(void)d;
+	(void)arg;
+	return 0;
+}
+
+static void what_waits(struct ibc_registry *reg)
+{
+	int error = ibc_dispatch(reg, 0);
+
+	check(error == EDEADLK);
+	check(ibc_close(reg) == EDEADLK);
+	check(ibc_wait_drained(dev, -1) == EDEADLK);
+	check(ibc_unregister_client(&a.client) == EDEADLK);
+	check(ibc_unregister_client_timed(&a.client, 0) == EDEADLK);
+}
+
+static void use_registry(struct ibc_registry *reg)
+{
+	struct ibc_client client = { .name = "of the sink" };
+	struct ibc_stats stats;
+	FILE *null = fopen("/dev/null", "we");
+
+	check(null);
+	check(ibc_rescan(reg) == 0);
+	check(ibc_dump(reg, null, IBC_DUMP_TEXT) == 0);
+	check(ibc_dump(reg, null, IBC_DUMP_JSON) == 0);
+	fclose(null);
+	check(ibc_query_stats(reg, &stats, sizeof(stats)) == 0);
+	check(ibc_for_each_device(reg, nothing, NULL) == 0);
+	ibc_put_device(ibc_get_device_by_name(reg, "soft0"));
+	ibc_put_device(ibc_get_device_by_index(reg, 0));
+	ibc_put_device(ibc_get_device_by_context(reg, (void *)reg));
+	check(!client.opaque[0]);
+	(void)ibc_get_fd(reg);
+}
+
+static void use_device(void)
+{
+	struct ibv_async_event event = { .event_type = IBV_EVENT_LID_CHANGE };
+	struct ibc_client_data *got;
+
+	ibc_put_device(ibc_get_device(dev));
+	check(ibc_device_name(dev));
+	(void)ibc_device_context(dev);
+	(void)ibc_device_index(dev);
+	(void)ibc_device_guid(dev);
+	(void)ibc_device_adopted(dev);
+	check(ibc_device_registry(dev) == h_reg);
+	check(ibc_device_incarnation(dev));
+	(void)ibc_device_state(dev);
+	(void)ibc_report_event(dev, &event);
+	check(ibc_report_error(dev, EAGAIN) == 0);
+	got = ibc_get_client_data(dev, &a.client);
+	ibc_put_client_data(got);
+	got = ibc_alloc_or_get_client_data(dev, &a.client);
+	ibc_put_client_data(got);
+	ibc_hold_client_data(data);
+	check(!ibc_put_client_data(data));
+	(void)ibc_cmpxchg_client_data(dev, &a.client, NULL, data, NULL);
+	check(ibc_version());
+}
+
+static struct ibc_client late = { .name = "late" };
+static bool late_done;
+
+static void on_late_done(struct ibc_client *client)
+{
+	check(client == &late);
+	__atomic_store_n(&late_done, true, __ATOMIC_SEQ_CST);
+	h_changed();
+}
+
+static void sink(int level, const char *message, void *arg)
+{
+	(void)level;
+	check(arg == &calls);
+	check(message[0]);
+	what_waits(h_reg);
+	use_registry(h_reg);
+	use_device();
+	check(ibc_close(other) == EDEADLK); /* who knows whose lock is held */
+	use_registry(other);
+	if (__atomic_add_fetch(&calls, 1, __ATOMIC_SEQ_CST) == 1) {
+		check(ibc_register_client(h_reg, &late) == 0);
+		check(ibc_unregister_client_async(&late, on_late_done) == 0);
+	}
+	ibc_set_log(sink, &calls);
+	h_changed();
+}
+
+static int fail_first(struct rec *rec, struct ibc_device *d)
+{
+	(void)d;
+	return h_count(rec, H_ADD) == 1 ? EIO : 0;
+}
+
+/* messages of every part of the library, in all its threads */
+static void g04_the_log_sink_may_call_everything(void **state)
+{
+	struct ibc_registry_attr attr = { .flags = IBC_REGISTRY_NO_OPEN };
+	struct rec c;
+
+	(void)state;
+	other = ibc_open(&attr);
+	fake_add("soft0", 0x11);
+	rec_init(&a, "a", 0);
+	rec_register(&a);
+	dev = h_device("soft0");
+	data = ibc_alloc_or_get_client_data(dev, &a.client);
+	calls = 0;
+	late_done = false;
+	ibc_set_log(sink, &calls);
+
+	fake_fail(FAKE_OPEN, EACCES, 1); /* in a dispatcher: open failed */
+	fake_add("soft1", 0x22);
+	wait_for(h_count(&a, H_ADD) == 2);
+	fake_fail(FAKE_LIST, EMFILE, 2); /* the list */
+	fake_notify();
+	rec_init(&c, "c", 0); /* in register: add() failed */
+	c.on_add = fail_first;
+	wait_for(ibc_register_client(h_reg, &c.client) == 0);
+	wait_for(h_count(&c, H_ADD) == 3);
+	fake_rename("soft1", "roce1"); /* in rescan: renamed */
+	wait_for(ibc_rescan(h_reg) == 0);
+	wait_for(h_count(&c, H_RENAME) == 1);
+	check(ibc_remove_device(dev) == 0); /* in remove_device */
+	wait_for(h2_is(dev, IBC_DEVICE_DRAINING));
+	ibc_put_client_data(data);
+	wait_for(h2_is(dev, IBC_DEVICE_GONE)); /* gone */
+	wait_for(__atomic_load_n(&late_done, __ATOMIC_SEQ_CST));
+	wait_for(__atomic_load_n(&calls, __ATOMIC_SEQ_CST) >= 6);
+	h_fence();
+	ibc_set_log(NULL, NULL);
+	h_fence();
+	rec_unregister(&c);
+	ibc_put_device(dev);
+	rec_unregister(&a);
+	assert_int_equal(ibc_close(other), 0);
+}
+
+/* what a sink causes is not logged: it would never end */
+static void log_from_within(int level, const char *message, void *arg)
+{
+	(void)level;
+	(void)message;
+	(void)arg;
+	__atomic_add_fetch(&calls, 1, __ATOMIC_SEQ_CST);
+	if (h_mode == H_NONE)
+		return;
+	fake_fail(FAKE_LIST, EMFILE, 1);
+	(void)ibc_rescan(h_reg);
+	ibc_remove_device(dev);
+}
+
+static void g04_a_sink_that_logs_does_not_recurse(void **state)
+{
+	(void)state;
+	fake_add("soft0", 0x11);
+	rec_init(&a, "a", 0);
+	rec_register(&a);
+	dev = h_device("soft0");
+	calls = 0;
+	ibc_set_log(log_from_within, NULL);
+	fake_rename("soft0", "roce0");
+	wait_for(h2_is(dev, IBC_DEVICE_GONE));
+	fake_fail(FAKE_LIST, 0, 0);
+	ibc_set_log(NULL, NULL);
+	h_fence();
+	assert_in_range(__atomic_load_n(&calls, __ATOMIC_SEQ_CST), 1, 10);
+	ibc_put_device(dev);
+	rec_unregister(&a);
+}
+
+/* a shared registry that a sink opens, while another thread opens it too */
+static void open_and_close(int level, const char *message, void *arg)
+{
+	struct ibc_registry *reg = ibc_open(NULL);
+
+	(void)level;
+	(void)message;
+	(void)arg;
+	check(reg);
+	check(ibc_close(reg) == EDEADLK);
+	other = reg;
+	__atomic_add_fetch(&calls, 1, __ATOMIC_SEQ_CST);
+	h_changed();
+}
+
+static void g04_a_sink_may_open_a_registry(void **state)
+{
+	(void)state;
+	fake_add("soft0", 0x11);
+	rec_init(&a, "a", 0);
+	calls = 0;
+	ibc_set_log(open_and_close, NULL);
+	fake_fail(FAKE_OPEN, EACCES, 1);
+	rec_register(&a);
+	wait_for(__atomic_load_n(&calls, __ATOMIC_SEQ_CST));
+	ibc_set_log(NULL, NULL);
+	h_fence();
+	for (; calls; calls--)
+		assert_int_equal(ibc_close(other), 0);
+	rec_unregister(&a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_ALL(g04_the_log_sink_may_call_everything),
+		IN_ALL(g04_a_sink_that_logs_does_not_recurse),
+		IN_ALL(g04_a_sink_may_open_a_registry),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
