@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+# shellcheck shell=bash
+# shellcheck disable=SC2154 # the counters are in count.sh
+#
+# The stages of `./run test`. Each is a function stage_NAME (a minus is an
+# underscore there) that calls count, or fails: a stage that cannot be built
+# is one failure.
+
+stages=(format build-gcc build-clang unit asan tsan valgrind install
+	vm-6.1 vm-6.12)
+
+# What each stage needs installed.
+stage_groups() {
+	case $1 in
+	format) echo lint ;;
+	build-clang) echo build test lint ;;
+	vm-*) echo build test vm ;;
+	*) echo build test ;;
+	esac
+}
+
+build_gcc() {
+	build_tree release -DCMAKE_C_COMPILER=gcc -DIBC_WERROR=ON
+}
+
+stage_format() {
+	check_clang_format
+	check_spdx
+	check_shell
+	warn_long_files
+}
+
+stage_build_gcc() {
+	build_gcc || return 1
+	count 1 0 0
+}
+
+stage_build_clang() {
+	build_tree clang -DCMAKE_C_COMPILER=clang -DIBC_WERROR=ON \
+		-DIBC_BUILD_MAN=OFF || return 1
+	count 1 0 0
+}
+
+stage_unit() {
+	build_gcc || return 1
+	run_ctest unit "$BUILD/release"
+}
+
+# sanitized STAGE SANITIZERS [PREFIX…]
+sanitized() {
+	local stage=$1 sanitizers=$2
+	shift 2
+	build_tree "$stage" -DCMAKE_C_COMPILER=gcc -DIBC_BUILD_MAN=OFF \
+		-DCMAKE_BUILD_TYPE=Debug "-DIBC_SANITIZE=$sanitizers" || return 1
+	run_ctest "$stage" "$BUILD/$stage" "$@"
+}
+
+# Options of the sanitizers are set by the tests, in tests/CMakeLists.txt.
+stage_asan() {
+	sanitized asan address,undefined
+}
+
+# Kernels that randomise more bits of an address than this TSan knows make it
+# abort at the start: then without randomisation, where that is allowed.
+stage_tsan() {
+	local fixed=()
+	setarch -R true 2>/dev/null && fixed=(setarch -R)
+	sanitized tsan thread "${fixed[@]}"
+}
+
+# The same tests as unit, as another directory for ctest: each program of the
+# build behind valgrind, with time for it. Scripts are not programs.
+stage_valgrind() {
+	local dir=$BUILD/valgrind
+	build_gcc || return 1
+	mkdir -p "$dir"
+	(cd "$BUILD/release" && ctest --show-only=json-v1) |
+		jq -r --arg bin "$BUILD/release/" -f "$TOP/scripts/valgrind.jq" \
+		>"$dir/CTestTestfile.cmake" || return 1
+	run_ctest valgrind "$dir"
+}
+
+# A stranger's program, by pkg-config, against what was installed.
+stage_install() {
+	local root=$BUILD/install flags log=$BUILD/log/install.log
+	build_gcc || return 1
+	rm -rf "$root"
+	DESTDIR=$root cmake --install "$BUILD/release" >"$log" 2>&1 || {
+		tail -n 20 "$log" >&2
+		return 1
+	}
+	consumer "$root" || return 1
+	count 1 0 0
+}
+
+consumer() {
+	local root=$1 pc lib
+	pc=$(dirname "$(find "$root" -name libibclient.pc | head -n 1)")
+	lib=$(dirname "$(find "$root" -name 'libibclient.so' | head -n 1)")
+	printf '%s\n' '#include <infiniband/ibclient.h>' '#include <stdio.h>' \
+		'int main(void)' '{' '	puts(ibc_version());' '	return 0;' '}' \
+		>"$root/consumer.c"
+	cp "$root/consumer.c" "$root/consumer.cc"
+	# The version and libraries of the dependencies are the system's.
+	read -ra flags < <(PKG_CONFIG_PATH=$pc PKG_CONFIG_SYSROOT_DIR=$root \
+		pkg-config --cflags --libs libibclient) || return 1
+	gcc -std=c11 -Wall -Wextra -Wpedantic -Werror -o "$root/consumer" \
+		"$root/consumer.c" "${flags[@]}" &&
+		g++ -std=c++11 -Wall -Wextra -Wpedantic -Werror \
+			-o "$root/consumer-cxx" "$root/consumer.cc" \
+			"${flags[@]}" &&
+		LD_LIBRARY_PATH=$lib "$root/consumer" >/dev/null &&
+		LD_LIBRARY_PATH=$lib "$root/consumer-cxx" >/dev/null
+}
+
+# vm SERIES
+vm_stage() {
+	local kernel status=0 log=$BUILD/log/vm-$1.log
+	build_gcc || return 1
+	kernel=$("$TOP/tests/vm/fetch-kernel" "$1") || status=$?
+	case $status in
+	0) ;;
+	3)
+		skip "vm-$1" "this system has no such kernel to offer"
+		return 0
+		;;
+	*) return 1 ;;
+	esac
+	say "   kernel ${kernel##*/}"
+	mkdir -p "$BUILD/log"
+	status=0
+	IBC_VM_TIMEOUT=$([ "${IBC_LONG:-}" = 1 ] && echo 1800 || echo 420) \
+		"$TOP/tests/vm/run-cases" "$kernel" 2>&1 |
+		tee "$log" | sed -u 's/^/   /' || status=$?
+	count_tap "$log"
+	# The machine may end before the plan, the last line, was printed.
+	if ! grep -q '^1\.\.[1-9]' "$log"; then
+		warn "vm-$1: not all cases were run"
+		return 1
+	fi
+}
+
+stage_vm_6.1() {
+	vm_stage 6.1
+}
+
+stage_vm_6.12() {
+	vm_stage 6.12
+}
+
+known_stage() {
+	local stage
+	for stage in "${stages[@]}"; do
+		[ "$stage" != "$1" ] || return 0
+	done
+	return 1
+}
+
+run_stage() {
+	local stage=$1 start before=$failed verdict=ok
+	start=$(now_ms)
+	say "== $stage"
+	"stage_${stage//-/_}" || count 0 1 0
+	[ "$failed" = "$before" ] || verdict=FAILED
+	say "== $stage: $verdict, $(seconds_since "$start") s"
+}
+
+# run_tests STAGE…
+run_tests() {
+	local stage groups=()
+	[ $# -gt 0 ] || set -- "${stages[@]}"
+	for stage in "$@"; do
+		known_stage "$stage" ||
+			usage_error "no stage $stage; there are: ${stages[*]}"
+		read -ra words < <(stage_groups "$stage")
+		groups+=("${words[@]}")
+	done
+	mapfile -t groups < <(printf '%s\n' "${groups[@]}" | sort -u)
+	need "${groups[@]}"
+	for stage in "$@"; do
+		run_stage "$stage"
+	done
+	if [ "${CI:-}" = true ] && [ "$skipped" -gt 0 ]; then
+		warn "nothing may be skipped in CI"
+		count 0 "$skipped" "-$skipped"
+	fi
+	say "$passed passed, $failed failed, $skipped skipped"
+	[ "$failed" = 0 ]
+}
