@@ -4,7 +4,10 @@
  *
  * An adopted device has no claim on the device list: the list may have the same
  * NIC, opened by the registry, as a device of its own. But once a list had it,
- * a list without it ends it.
+ * a list without it ends it. So the list is read right at the adoption, by the
+ * caller: a removal that begins a moment later must not find a device that no
+ * list ever had. One that the list does not have then (it is of another network
+ * namespace, or going already) ends by what its own descriptor or verbs say.
  */
 #include <sys/epoll.h>
 
@@ -82,9 +85,18 @@ static int adopt_new(struct ibc_registry *reg, struct ibv_context *context,
 	reg->wanted = true;
 	ibc__device_announce(dev);
 	ibc__device_insert(dev);
-	ibc__kick(&reg->scan_job);
 	*adopted = dev;
 	return 0;
+}
+
+/* no lock held; a list that cannot be read now is read later */
+static void look_for_it(struct ibc_registry *reg)
+{
+	if (!ibc__scan(reg, false))
+		return;
+	ibc__lock(reg);
+	ibc__kick(&reg->scan_job);
+	ibc__unlock(reg);
 }
 
 struct ibc_device *ibc_adopt_context(struct ibc_registry *reg,
@@ -94,6 +106,7 @@ struct ibc_device *ibc_adopt_context(struct ibc_registry *reg,
 	char name[IBC_NAME_MAX];
 	struct ibc__identity id;
 	struct ibc_device *dev;
+	bool again;
 	int error = ibc__registry_check(reg);
 
 	if (!error && (!context || flags & ~IBC_ADOPT_READ_EVENTS))
@@ -103,12 +116,17 @@ struct ibc_device *ibc_adopt_context(struct ibc_registry *reg,
 	identify(context, &id, name, sizeof(name));
 	ibc__lock(reg);
 	dev = find_context(reg, context);
-	if (dev)
+	again = dev;
+	if (again)
 		error = adopt_again(dev, flags);
 	else
 		error = adopt_new(reg, context, flags, &id, name, &dev);
 	ibc__unlock(reg);
-	return error ? ibc__null(error) : dev;
+	if (error)
+		return ibc__null(error);
+	if (!again)
+		look_for_it(reg);
+	return dev;
 }
 
 static bool of_object(int type)

@@ -197,8 +197,13 @@ static struct ibc_registry *open_shared(void)
 	if (!mine)
 		return NULL;
 	reg = count_shared(mine);
-	if (reg != mine)
-		ibc_close(mine);
+	if (reg == mine)
+		return reg;
+	/* not by ibc_close(): this may be a log sink */
+	pthread_mutex_lock(&ibc__registries_lock);
+	TAILQ_REMOVE(&ibc__registries, mine, entry);
+	pthread_mutex_unlock(&ibc__registries_lock);
+	ibc__registry_free(mine);
 	return reg;
 }
 
