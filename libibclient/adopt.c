@@ -37,7 +37,7 @@ static struct ibc_device *find_context(struct ibc_registry *reg,
 {
 	struct ibc_device *dev;
 
-	TAILQ_FOREACH (dev, &reg->devices, entry)
+	TAILQ_FOREACH(dev, &reg->devices, entry)
 		if (dev->context == context)
 			return dev;
 	return NULL;

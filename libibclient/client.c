@@ -83,7 +83,7 @@ static int make_slots(struct ibc_registry *reg, struct ibc__client *c)
 	struct ibc_device *dev;
 	int error;
 
-	TAILQ_FOREACH (dev, &reg->devices, entry) {
+	TAILQ_FOREACH(dev, &reg->devices, entry) {
 		error = ibc__slot_make(dev, c->id);
 		if (error)
 			return error;
@@ -117,12 +117,12 @@ static int insert(struct ibc_registry *reg, struct ibc_client *client,
 		return error;
 	}
 	init_record(c, client);
-	TAILQ_FOREACH (dev, &reg->devices, entry)
+	TAILQ_FOREACH(dev, &reg->devices, entry)
 		ibc__slot_attach(dev, c);
 	TAILQ_INSERT_TAIL(&reg->clients, c, entry);
 	set_record(client, c);
 	reg->wanted = true;
-	TAILQ_FOREACH (dev, &reg->devices, entry)
+	TAILQ_FOREACH(dev, &reg->devices, entry)
 		ibc__kick(&dev->job);
 	*record = c;
 	return 0;
@@ -152,7 +152,7 @@ static bool all_settled(void *arg)
 
 	if (wait->c->dying)
 		return true;
-	TAILQ_FOREACH (dev, &wait->c->reg->devices, entry)
+	TAILQ_FOREACH(dev, &wait->c->reg->devices, entry)
 		if (dev->incarnation <= wait->newest && !settled(dev, wait->c))
 			return false;
 	return true;
@@ -200,7 +200,7 @@ void ibc__client_finish(struct ibc__client *c)
 {
 	struct ibc_device *dev;
 
-	TAILQ_FOREACH (dev, &c->reg->devices, entry)
+	TAILQ_FOREACH(dev, &c->reg->devices, entry)
 		ibc__slot_detach(ibc__slot(dev, c->id));
 	TAILQ_REMOVE(&c->reg->clients, c, entry);
 	c->finished = true;

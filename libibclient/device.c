@@ -55,7 +55,7 @@ void ibc__device_insert(struct ibc_device *dev)
 	struct ibc_registry *reg = dev->reg;
 	struct ibc__client *c;
 
-	TAILQ_FOREACH (c, &reg->clients, entry) {
+	TAILQ_FOREACH(c, &reg->clients, entry) {
 		ibc__slot_attach(dev, c);
 		if (c->dying)
 			ibc__slot(dev, c->id)->status = ESHUTDOWN;

@@ -34,7 +34,7 @@ void ibc__mark_known(struct ibc_registry *reg, struct ibc__entry *entries,
 	struct ibc_device *dev;
 	struct ibc__entry *e;
 
-	TAILQ_FOREACH (dev, &reg->devices, entry) {
+	TAILQ_FOREACH(dev, &reg->devices, entry) {
 		e = find_entry(dev, entries, num);
 		if (e && dev->state == IBC_DEVICE_LIVE)
 			e->known = true;
@@ -198,7 +198,7 @@ int ibc__diff(struct ibc_registry *reg, struct ibc__list *list,
 	struct ibc_device *dev;
 	int i, error, result = 0;
 
-	TAILQ_FOREACH (dev, &reg->devices, entry) {
+	TAILQ_FOREACH(dev, &reg->devices, entry) {
 		error = compare(dev, list, entries, mark);
 		result = error ? error : result;
 	}

@@ -133,7 +133,7 @@ static void json_device(struct dump *d, struct ibc_device *dev)
 		dev->id.index, guid, dev->incarnation, state_names[dev->state],
 		dev->adopted ? "true" : "false");
 	d->comma = false;
-	TAILQ_FOREACH (c, &d->reg->clients, entry)
+	TAILQ_FOREACH(c, &d->reg->clients, entry)
 		if (shown(ibc__slot(dev, c->id)))
 			json_slot(d, ibc__slot(dev, c->id));
 	fputs("]}", d->out);
@@ -175,12 +175,12 @@ static void dump_json(struct dump *d)
 	json_string(d->out, ibc_version());
 	fputs(", ", d->out);
 	json_list(d, "devices");
-	TAILQ_FOREACH (dev, &reg->devices, entry)
+	TAILQ_FOREACH(dev, &reg->devices, entry)
 		if (dev->announced)
 			json_device(d, dev);
 	d->comma = true;
 	json_list(d, "clients");
-	TAILQ_FOREACH (c, &reg->clients, entry)
+	TAILQ_FOREACH(c, &reg->clients, entry)
 		json_client(d, c);
 	d->comma = true;
 	json_list(d, "sources");
@@ -214,7 +214,7 @@ static void text_device(struct dump *d, struct ibc_device *dev)
 	if (dev->open_error && !dev->announced)
 		fprintf(d->out, "  cannot be opened: %s, tried %u times\n",
 			strerror(dev->open_error), dev->failures);
-	TAILQ_FOREACH (c, &d->reg->clients, entry) {
+	TAILQ_FOREACH(c, &d->reg->clients, entry) {
 		slot = ibc__slot(dev, c->id);
 		if (shown(slot))
 			fprintf(d->out,
@@ -233,9 +233,9 @@ static void dump_text(struct dump *d)
 	unsigned int i;
 
 	fprintf(d->out, "libibclient %s\n", ibc_version());
-	TAILQ_FOREACH (dev, &reg->devices, entry)
+	TAILQ_FOREACH(dev, &reg->devices, entry)
 		text_device(d, dev);
-	TAILQ_FOREACH (c, &reg->clients, entry)
+	TAILQ_FOREACH(c, &reg->clients, entry)
 		fprintf(d->out, "client %s: on %u devices%s\n",
 			ibc__client_name(c), c->active,
 			c->dying ? ", unregistering" : "");

@@ -31,7 +31,7 @@ static void before_fork(void)
 	struct ibc_registry *reg;
 
 	pthread_mutex_lock(&ibc__registries_lock);
-	TAILQ_FOREACH (reg, &ibc__registries, entry)
+	TAILQ_FOREACH(reg, &ibc__registries, entry)
 		if (ours(reg))
 			pthread_mutex_lock(&reg->lock);
 	ibc__log_lock();
@@ -42,7 +42,7 @@ static void release(void)
 	struct ibc_registry *reg;
 
 	ibc__log_unlock();
-	TAILQ_FOREACH (reg, &ibc__registries, entry)
+	TAILQ_FOREACH(reg, &ibc__registries, entry)
 		if (ours(reg))
 			pthread_mutex_unlock(&reg->lock);
 	pthread_mutex_unlock(&ibc__registries_lock);
@@ -81,7 +81,7 @@ void ibc__child_release(struct ibc_registry *reg)
 	if (reg->released)
 		return;
 	reg->released = true;
-	TAILQ_FOREACH (dev, &reg->devices, entry) {
+	TAILQ_FOREACH(dev, &reg->devices, entry) {
 		context = dev->context;
 		if (dev->adopted || !context)
 			continue;

@@ -25,7 +25,7 @@ bool ibc__in_callback(struct ibc_registry *reg)
 	struct ibc__frame *frame;
 
 	for (frame = frames; frame; frame = frame->up)
-		if (!frame->reg || frame->reg == reg)
+		if (frame->reg == reg)
 			return true;
 	return false;
 }

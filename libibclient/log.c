@@ -11,6 +11,7 @@
 
 struct ibc__log {
 	struct ibc__log *next;
+	struct ibc_registry *reg; /* compared only: it may be gone */
 	int level;
 	char text[];
 };
@@ -75,7 +76,7 @@ static void write_default(int level, const char *text)
 		fclose(out);
 }
 
-static void write_one(int level, const char *text)
+static void write_one(struct ibc_registry *reg, int level, const char *text)
 {
 	struct ibc__frame frame;
 	void (*fn)(int level, const char *message, void *arg);
@@ -87,7 +88,7 @@ static void write_one(int level, const char *text)
 	ibc__log_unlock();
 
 	in_sink = true;
-	ibc__enter(&frame, NULL);
+	ibc__enter(&frame, reg);
 	if (fn)
 		fn(level, text, arg);
 	else
@@ -131,6 +132,7 @@ void ibc__log(struct ibc_registry *reg, int level, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(log->text, len + 1, format, args);
 	va_end(args);
+	log->reg = reg;
 	log->level = level;
 	log->next = NULL;
 	*reg->logs_end = log;
@@ -145,7 +147,7 @@ void ibc__log_flush(struct ibc__log *logs)
 
 	while ((log = logs)) {
 		logs = log->next;
-		write_one(log->level, log->text);
+		write_one(log->reg, log->level, log->text);
 		free(log);
 	}
 	errno = error;

@@ -22,7 +22,7 @@ static struct ibc_device *find(struct ibc_registry *reg, const struct key *key)
 {
 	struct ibc_device *dev, *found = NULL;
 
-	TAILQ_FOREACH (dev, &reg->devices, entry) {
+	TAILQ_FOREACH(dev, &reg->devices, entry) {
 		if (!ibc__device_live(dev) || !matches(dev, key))
 			continue;
 		if (!found || !dev->adopted)
@@ -74,13 +74,13 @@ static struct ibc_device **snapshot(struct ibc_registry *reg, unsigned int *n)
 	struct ibc_device *dev, **devs;
 	unsigned int max = 1;
 
-	TAILQ_FOREACH (dev, &reg->devices, entry)
+	TAILQ_FOREACH(dev, &reg->devices, entry)
 		max++;
 	devs = calloc(max, sizeof(*devs));
 	*n = 0;
 	if (!devs)
 		return NULL;
-	TAILQ_FOREACH (dev, &reg->devices, entry) {
+	TAILQ_FOREACH(dev, &reg->devices, entry) {
 		if (!ibc__device_live(dev))
 			continue;
 		dev->users++;

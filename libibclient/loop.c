@@ -136,7 +136,7 @@ static void device_ready(struct ibc_registry *reg, uint64_t incarnation,
 {
 	struct ibc_device *dev;
 
-	TAILQ_FOREACH (dev, &reg->devices, entry) {
+	TAILQ_FOREACH(dev, &reg->devices, entry) {
 		if (dev->incarnation == incarnation) {
 			ibc__events_read(dev, events);
 			return;

@@ -473,7 +473,7 @@ void ibc__child_release(struct ibc_registry *reg);
 
 struct ibc__frame {
 	struct ibc__frame *up;
-	struct ibc_registry *reg; /* NULL: counts for every registry */
+	struct ibc_registry *reg;
 };
 
 void ibc__enter(struct ibc__frame *frame, struct ibc_registry *reg);

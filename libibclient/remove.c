@@ -52,7 +52,7 @@ void ibc__begin_removal(struct ibc_device *dev, enum ibc__reason reason)
 		return;
 	set_claim(dev, reason);
 	dev->state = IBC_DEVICE_REMOVING;
-	TAILQ_FOREACH (c, &reg->clients, entry)
+	TAILQ_FOREACH(c, &reg->clients, entry)
 		ibc__slot_kill(ibc__slot(dev, c->id), ENODEV);
 	ibc__log(reg, dev->announced ? IBC_LOG_INFO : IBC_LOG_DEBUG,
 		 "%s: removal begins: %s", dev->name, reasons[reason]);
@@ -100,7 +100,7 @@ static bool step_removing(struct ibc_device *dev)
 
 	if (ibc__deliver(dev))
 		return true;
-	TAILQ_FOREACH_REVERSE (c, &reg->clients, ibc__clients, entry)
+	TAILQ_FOREACH_REVERSE(c, &reg->clients, ibc__clients, entry)
 		if (ibc__remove_slot(ibc__slot(dev, c->id)))
 			return true;
 	dev->state = IBC_DEVICE_DRAINING;
@@ -116,7 +116,7 @@ static void warn(struct ibc_device *dev)
 	uint64_t refs;
 
 	dev->warn_at = 0;
-	TAILQ_FOREACH (c, &dev->reg->clients, entry) {
+	TAILQ_FOREACH(c, &dev->reg->clients, entry) {
 		slot = ibc__slot(dev, c->id);
 		refs = ibc__slot_refs(slot);
 		if (!refs && !slot->attempt)
@@ -192,7 +192,7 @@ static bool step_gone(struct ibc_device *dev)
 	struct ibc__client *c;
 	struct ibc__slot *slot;
 
-	TAILQ_FOREACH_REVERSE (c, &dev->reg->clients, ibc__clients, entry) {
+	TAILQ_FOREACH_REVERSE(c, &dev->reg->clients, ibc__clients, entry) {
 		slot = ibc__slot(dev, c->id);
 		if (c->dying || slot->state != IBC_SLOT_REMOVED)
 			continue;

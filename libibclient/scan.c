@@ -165,7 +165,7 @@ static void scan_failed(struct ibc_registry *reg, int error)
 	ibc__log(reg, level, "cannot read the device list: %s; trying again",
 		 strerror(error));
 	ibc__scan_at(reg, ibc__now() + ibc__backoff(reg->scan_failures++));
-	TAILQ_FOREACH (dev, &reg->devices, entry) {
+	TAILQ_FOREACH(dev, &reg->devices, entry) {
 		dev->stalled = dev->stage == IBC_STAGE_VERIFY;
 		if (dev->suspect && ibc__device_live(dev)) {
 			dev->probe = true;

@@ -14,7 +14,7 @@ struct ibc__slot *ibc__next_slot(struct ibc_device *dev, uint64_t after)
 	struct ibc__client *c;
 	struct ibc__slot *slot;
 
-	TAILQ_FOREACH (c, &dev->reg->clients, entry) {
+	TAILQ_FOREACH(c, &dev->reg->clients, entry) {
 		slot = ibc__slot(dev, c->id);
 		if (c->seq > after && !c->dying &&
 		    slot->state == IBC_SLOT_ADDED)
@@ -23,13 +23,13 @@ struct ibc__slot *ibc__next_slot(struct ibc_device *dev, uint64_t after)
 	return NULL;
 }
 
-/* a client that unregisters */
+/* clients that unregister: of several the last first, as in a removal */
 static bool step_unregister(struct ibc_device *dev)
 {
 	struct ibc__client *c;
 	struct ibc__slot *slot;
 
-	TAILQ_FOREACH (c, &dev->reg->clients, entry) {
+	TAILQ_FOREACH_REVERSE(c, &dev->reg->clients, ibc__clients, entry) {
 		if (!c->dying)
 			continue;
 		slot = ibc__slot(dev, c->id);
@@ -105,7 +105,7 @@ static bool step_add(struct ibc_device *dev)
 	struct ibc__client *c;
 	struct ibc__slot *slot;
 
-	TAILQ_FOREACH (c, &dev->reg->clients, entry) {
+	TAILQ_FOREACH(c, &dev->reg->clients, entry) {
 		slot = ibc__slot(dev, c->id);
 		if (c->dying)
 			continue;

@@ -46,7 +46,7 @@ void ibc__timer_arm(struct ibc_registry *reg, struct ibc__timer *timer,
 		TAILQ_REMOVE(&reg->timers, timer, entry);
 	timer->armed = true;
 	timer->at = at;
-	TAILQ_FOREACH (other, &reg->timers, entry)
+	TAILQ_FOREACH(other, &reg->timers, entry)
 		if (other->at > at)
 			break;
 	if (other)

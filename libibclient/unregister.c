@@ -36,7 +36,7 @@ static void mark(struct ibc__client *c)
 	if (c->dying)
 		return;
 	c->dying = true;
-	TAILQ_FOREACH (dev, &c->reg->devices, entry) {
+	TAILQ_FOREACH(dev, &c->reg->devices, entry) {
 		ibc__slot_kill(ibc__slot(dev, c->id), ESHUTDOWN);
 		ibc__kick(&dev->job);
 	}

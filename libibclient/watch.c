@@ -115,7 +115,7 @@ void ibc__watch_node(struct ibc_registry *reg, const char *node, bool gone)
 {
 	struct ibc_device *dev;
 
-	TAILQ_FOREACH (dev, &reg->devices, entry) {
+	TAILQ_FOREACH(dev, &reg->devices, entry) {
 		if (dev->state != IBC_DEVICE_LIVE ||
 		    strcmp(dev->id.node, node) != 0)
 			continue;
