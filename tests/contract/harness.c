@@ -349,11 +349,29 @@ void h_close(struct ibc_registry *reg)
 	check(ibc_close(reg) == 0);
 }
 
+static void nothing(struct worker *w)
+{
+	(void)w;
+}
+
+/* a sanitizer may start a thread of its own beside the first one */
+static void warm_up(void)
+{
+	struct worker w = {};
+	char path[64];
+
+	worker_start(&w, nothing);
+	check(pthread_join(w.thread, NULL) == 0);
+	snprintf(path, sizeof(path), "/proc/self/task/%d", w.tid);
+	wait_for(access(path, F_OK) != 0);
+}
+
 int h_setup(void **state)
 {
 	h_mode = *(enum h_mode *)*state;
 	signal(SIGALRM, too_long);
 	alarm(TEST_SECONDS);
+	warm_up();
 	fds_before = entries("/proc/self/fd");
 	tasks_before = entries("/proc/self/task");
 	num_logs = 0;

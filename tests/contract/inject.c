@@ -12,10 +12,12 @@
 #include "inject.h"
 
 const char *const inject_names[INJECT_NUM_CALLS] = {
-	"malloc",	 "epoll_create1",     "epoll_ctl",
-	"eventfd",	 "timerfd_create",    "socket",
-	"bind",		 "recvfrom",	      "inotify_init1",
-	"inotify_add_watch", "pthread_create", "fcntl",
+	"malloc",	  "epoll_create1",
+	"epoll_ctl",	  "eventfd",
+	"timerfd_create", "socket",
+	"bind",		  "recvfrom",
+	"inotify_init1",  "inotify_add_watch",
+	"pthread_create", "fcntl",
 };
 
 static atomic_int chosen = -1;

@@ -5,7 +5,7 @@
  */
 #include "harness.h"
 
-#define MAX_RECORDS 16384
+#define MAX_RECORDS 262144 /* a storm that never ends is slow to be stopped */
 #define MAX_PAIRS   1024
 #define MAGIC	    0x600d600dU
 #define FREED	    0xbadbadbaU

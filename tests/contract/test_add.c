@@ -190,6 +190,7 @@ static void g01_declining_is_for_this_incarnation_only(void **state)
 	fake_add("soft0", 1);
 	ibc_put_device(h_device_after("soft0", first));
 	wait_for(h_count(&a, H_ADD) == 2);
+	wait_for(h_record(h_find(&a, H_ADD, 1)).result == result);
 	check(h_count_of(&a, H_ADD, first) == 1);
 	rec_unregister(&a);
 	check(h_count(&a, H_REMOVE) == 0);

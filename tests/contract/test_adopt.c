@@ -225,6 +225,7 @@ static void g12_the_own_device_drains_without_the_adopted_one(void **state)
 	(void)state;
 	wait_for(h_count(&a, H_ADD) == 2);
 	data = ibc_alloc_or_get_client_data(dev, &a.client);
+	h_fence(); /* a list that has it has been read since */
 	fake_remove("soft0", FAKE_WAIT);
 	assert_int_equal(ibc_rescan(h_reg), 0);
 	wait_for(h2_is(own, IBC_DEVICE_GONE));

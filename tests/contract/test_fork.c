@@ -46,6 +46,16 @@ static void end(void)
 	rec_unregister(&a);
 }
 
+/*
+ * How a child that is content ends: as another program. In this one leak
+ * checkers would miss what only the parent's other threads point to.
+ */
+static void child_is_content(void)
+{
+	execl("/bin/true", "true", NULL);
+	_exit(125);
+}
+
 /* the child's part ends with status 0, or by check()'s abort */
 static void wait_child(pid_t pid)
 {
@@ -182,7 +192,7 @@ static void g19_in_a_child_everything_is_echild(void **state)
 		everything_says_echild(h_reg);
 		close_in_child(h_reg);
 		everything_says_echild(h_reg);
-		_exit(0);
+		child_is_content();
 	}
 	wait_child(pid);
 	end();
@@ -200,11 +210,11 @@ static void g19_in_a_grandchild_too(void **state)
 		if (!pid) {
 			everything_says_echild(h_reg);
 			close_in_child(h_reg);
-			_exit(0);
+			child_is_content();
 		}
 		wait_child(pid);
 		everything_says_echild(h_reg);
-		_exit(0);
+		child_is_content();
 	}
 	wait_child(pid);
 	end();
@@ -256,14 +266,15 @@ static void g19_a_child_opens_a_new_one(void **state)
 		use_a_new_one(h_reg);
 		close_in_child(h_reg);
 		use_a_new_one(h_reg);
-		_exit(0);
+		child_is_content();
 	}
 	wait_child(pid);
 	end();
 }
 
 /* the shared one, counted twice: the child's count is its own */
-static void g19_the_shared_one_is_not_shared_with_a_child(void **state)
+static __attribute__((unused)) void
+g19_the_shared_one_is_not_shared_with_a_child(void **state)
 {
 	struct ibc_registry *shared;
 	pid_t pid;
@@ -279,7 +290,7 @@ static void g19_the_shared_one_is_not_shared_with_a_child(void **state)
 	if (!pid) {
 		use_a_new_one(shared);
 		close_in_child(shared);
-		_exit(0);
+		child_is_content();
 	}
 	wait_child(pid);
 	assert_ptr_equal(ibc_open(NULL), shared);
@@ -298,7 +309,7 @@ static void child_of_any_moment(pid_t pid)
 		everything_says_echild(h_reg);
 		check(ibc_close(h_reg) == 0);
 		check(!is_open(context->async_fd));
-		_exit(0);
+		child_is_content();
 	}
 	wait_child(pid);
 }
@@ -457,13 +468,20 @@ static void g19_the_parent_goes_on_beside_a_child(void **state)
 		close(fds[1]);
 		check(read(fds[0], &c, 1) == 0);
 		close_in_child(h_reg);
-		_exit(0);
+		child_is_content();
 	}
 	close(fds[0]);
 	end();
 	close(fds[1]);
 	wait_child(pid);
 }
+
+/* TSan cannot have threads in the child of a process that has threads */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define __SANITIZE_THREAD__
+#endif
+#endif
 
 int main(void)
 {
@@ -472,8 +490,10 @@ int main(void)
 		IN_MANUAL(g19_in_a_grandchild_too),
 		H_TEST(g19_in_a_grandchild_too, H_FOUR),
 		IN_MANUAL(g19_a_child_opens_a_new_one),
+#ifndef __SANITIZE_THREAD__
 		H_TEST(g19_a_child_opens_a_new_one, H_FOUR),
 		IN_NONE(g19_the_shared_one_is_not_shared_with_a_child),
+#endif
 		IN_ALL(g19_fork_in_a_callback),
 		IN_PARALLEL(g19_fork_while_a_callback_runs),
 		IN_ALL(g19_fork_while_a_thread_waits),

@@ -394,6 +394,35 @@ static void g14_swapped_after_open_is_noticed(void **state)
 	swapped();
 }
 
+/* the list would not tell: when it is read all is as it was */
+static void swap_back(void *arg)
+{
+	(void)arg;
+	if (fake_calls(FAKE_OPEN) != 1 || swaps)
+		return;
+	swaps = 100;
+	fake_remove("other0", FAKE_WAIT);
+	fake_add_as("soft0", 0x11, 0, "uverbs0");
+}
+
+static void g14_swapped_and_back_is_noticed(void **state)
+{
+	struct ibc_device *dev;
+
+	(void)state;
+	fake_add("soft0", 0x11);
+	rec_init(&a, "a", 0);
+	a.on_add = right_device;
+	swaps = 1;
+	fake_on(FAKE_OPEN, swap, NULL);
+	fake_on(FAKE_LIST, swap_back, NULL);
+	rec_register(&a);
+	dev = h_device("soft0");
+	wait_for(h_count(&a, H_ADD) == 1);
+	ibc_put_device(dev);
+	rec_unregister(&a);
+}
+
 /* the same index, as after a reset of indices: the GUID tells */
 static void other_guid(void *arg)
 {
@@ -458,6 +487,7 @@ int main(void)
 		IN_ALL(g14_stale_pointer_is_never_opened_into_another_device),
 		IN_ALL(g14_stale_pointer_in_the_callers_open_device),
 		IN_ALL(g14_swapped_after_open_is_noticed),
+		IN_MANUAL(g14_swapped_and_back_is_noticed),
 		IN_ALL(g14_the_guid_is_checked_after_open),
 		IN_ALL(g14_nothing_is_added_before_it_is_confirmed),
 	};

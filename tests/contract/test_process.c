@@ -6,6 +6,7 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -99,6 +100,8 @@ static void g19_every_library_thread_blocks_them(void **state)
 
 	(void)state;
 	wait_for(ibclient_threads_with_mask(&masks) == 4);
+	if (getenv("IBC_UNDER_VALGRIND"))
+		return; /* the kernel's masks are valgrind's own there */
 	for (sig = 1; sig <= 64; sig++)
 		if (sig != SIGKILL && sig != SIGSTOP &&
 		    (sig < 32 || sig >= SIGRTMIN))
@@ -244,12 +247,16 @@ static void g19_it_can_always_be_stopped(void **state)
 
 static void play(const char *scene)
 {
+	char self[PATH_MAX] = "";
 	int status;
-	pid_t pid = fork();
+	pid_t pid;
 
+	/* not the link itself: under valgrind that is valgrind */
+	assert_true(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
+	pid = fork();
 	assert_true(pid >= 0);
 	if (!pid) {
-		execl("/proc/self/exe", "test_process", scene, NULL);
+		execl(self, "test_process", scene, NULL);
 		_exit(126);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);

@@ -89,10 +89,24 @@ static void on_sigsys(int sig, siginfo_t *info, void *context)
 	/* the call was not made; its result is -ENOSYS or whatever */
 }
 
-/* false on architectures that cannot */
+#if defined(__SANITIZE_THREAD__)
+#define HAVE_TSAN true
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define HAVE_TSAN true
+#endif
+#endif
+#ifndef HAVE_TSAN
+#define HAVE_TSAN false
+#endif
+
+/* false where it cannot; TSan and valgrind want to deliver signals themselves */
 static bool can_watch(void)
 {
-	bool can = prctl(PR_SET_SYSCALL_USER_DISPATCH, DISPATCH_ON, 0, 0,
+	const char *preload = getenv("LD_PRELOAD");
+	bool valgrind = preload && strstr(preload, "vgpreload");
+	bool can = !HAVE_TSAN && !valgrind &&
+		   prctl(PR_SET_SYSCALL_USER_DISPATCH, DISPATCH_ON, 0, 0,
 			 &selector) == 0;
 
 	if (can)
@@ -199,6 +213,8 @@ static void interrupted(struct worker *w)
 		ibc_put_client_data(data);
 		if (h_length() > 1000) /* too many to be kept */
 			h_forget();
+		while (rec_live(w->rec) > 1000) /* what is deferred */
+			sched_yield();
 	}
 }
 

@@ -272,6 +272,7 @@ static void references_held(uint32_t flags, bool published)
 	ibc_hold_client_data(data);
 	check(!ibc_put_client_data(data));
 	check(h_count(&f.rec, H_FREE) == 0);
+	h_fence(); /* remove() has returned, the library's own is put */
 	check(ibc_put_client_data(data));
 	worker_join(&f.unregister);
 	check(f.unregister.error == 0);

@@ -19,3 +19,8 @@ if(EXISTS ${CMAKE_CURRENT_LIST_DIR}/test_failure.c)
 		target_link_options(test_failure PRIVATE -Wl,--wrap=${call})
 	endforeach()
 endif()
+
+# One looks at signal masks in /proc, which are valgrind's own there, and runs
+# itself by /proc/self/exe. The other forks: what the threads that a child does
+# not have held on their stacks is lost there, as it must be.
+set_tests_properties(test_process test_fork PROPERTIES LABELS no-valgrind)

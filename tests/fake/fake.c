@@ -118,8 +118,8 @@ static struct device *find(const char *name)
 	struct device *dev;
 
 	TAILQ_FOREACH(dev, &devices, entry)
-	if (dev->listed && strcmp(dev->name, name) == 0)
-		return dev;
+		if (dev->listed && strcmp(dev->name, name) == 0)
+			return dev;
 	return NULL;
 }
 
@@ -128,8 +128,8 @@ static struct device *find_node(const char *node)
 	struct device *dev;
 
 	TAILQ_FOREACH(dev, &devices, entry)
-	if (dev->listed && strcmp(dev->ibv.dev_name, node) == 0)
-		return dev;
+		if (dev->listed && strcmp(dev->ibv.dev_name, node) == 0)
+			return dev;
 	return NULL;
 }
 
@@ -145,15 +145,14 @@ static struct ibv_device **get_device_list(int *num)
 	if (!error && no_rdma)
 		error = ENOSYS;
 	TAILQ_FOREACH(dev, &devices, entry)
-	n += dev->listed;
+		n += dev->listed;
 	list = error ? NULL : calloc(n + 1, sizeof(*list));
 	if (!error && !list)
 		error = ENOMEM;
 	n = 0;
 	if (list) {
 		lists++;
-		TAILQ_FOREACH(dev, &devices, entry)
-		{
+		TAILQ_FOREACH(dev, &devices, entry) {
 			if (!dev->listed)
 				continue;
 			dev->lists++;
@@ -495,8 +494,7 @@ void fake_remove(const char *name, enum fake_removal how)
 	if (!dev)
 		die("fake_remove: no such device");
 	dev->listed = how == FAKE_RESET;
-	TAILQ_FOREACH(ctx, &contexts, entry)
-	{
+	TAILQ_FOREACH(ctx, &contexts, entry) {
 		if (ctx->magic != LIVE || ctx->device != dev ||
 		    how == FAKE_WAIT || ctx->fatal)
 			continue;
@@ -563,8 +561,8 @@ void fake_event(const char *name, enum ibv_event_type type, uintptr_t element)
 
 	pthread_mutex_lock(&lock);
 	TAILQ_FOREACH(ctx, &contexts, entry)
-	if (ctx->magic == LIVE && strcmp(ctx->device->name, name) == 0)
-		send_record(ctx, type, element);
+		if (ctx->magic == LIVE && strcmp(ctx->device->name, name) == 0)
+			send_record(ctx, type, element);
 	pthread_mutex_unlock(&lock);
 }
 
@@ -633,9 +631,9 @@ unsigned int fake_open_contexts(const char *name)
 
 	pthread_mutex_lock(&lock);
 	TAILQ_FOREACH(ctx, &contexts, entry)
-	if (ctx->magic == LIVE &&
-	    (!name || strcmp(ctx->device->name, name) == 0))
-		n++;
+		if (ctx->magic == LIVE &&
+		    (!name || strcmp(ctx->device->name, name) == 0))
+			n++;
 	pthread_mutex_unlock(&lock);
 	return n;
 }
@@ -677,7 +675,7 @@ bool fake_context_is_open(struct ibv_context *context)
 
 	pthread_mutex_lock(&lock);
 	TAILQ_FOREACH(ctx, &contexts, entry)
-	is_open |= &ctx->ibv == context && ctx->magic == LIVE;
+		is_open |= &ctx->ibv == context && ctx->magic == LIVE;
 	pthread_mutex_unlock(&lock);
 	return is_open;
 }

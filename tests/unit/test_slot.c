@@ -153,8 +153,9 @@ static void ids_are_used_again(void **state)
 /* ids 4, 12, 28, ... begin a chunk; the last is not one too far */
 static void chunks_begin_and_end_where_they_should(void **state)
 {
-	static const unsigned int edges[] = { 3, 4, 11, 12, 27, 28, 59, 60,
-					      123, 124, 251, 252, 507, 508 };
+	static const unsigned int edges[] = {
+		3, 4, 11, 12, 27, 28, 59, 60, 123, 124, 251, 252, 507, 508
+	};
 	struct ibc_device *dev;
 	unsigned int i, id;
 

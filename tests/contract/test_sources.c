@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Where hot-plug news come from: IBC_SOURCES, and what each source does where
+ * this can be shown without a kernel that has RDMA.
+ */
+#include <jansson.h>
+#include <sys/epoll.h>
+
+#include "harness2.h"
+
+static struct rec a;
+
+/* reopens h_reg with these sources and attributes */
+static void reopen(const char *sources, struct ibc_registry_attr attr)
+{
+	if (sources)
+		setenv("IBC_SOURCES", sources, 1);
+	h_close(h_reg);
+	h_reg = h_open(&attr);
+	unsetenv("IBC_SOURCES");
+}
+
+static void expect_state(const char *name, const char *wanted)
+{
+	char *text = h2_dump(h_reg, IBC_DUMP_JSON);
+	json_t *dump = json_loads(text, 0, NULL), *sources, *source;
+	bool found = false;
+	size_t i;
+
+	free(text);
+	assert_non_null(dump);
+	sources = json_object_get(dump, "sources");
+	json_array_foreach(sources, i, source)
+	{
+		if (strcmp(json_string_value(json_object_get(source, "name")),
+			   name) != 0)
+			continue;
+		found = true;
+		assert_string_equal(
+			json_string_value(json_object_get(source, "state")),
+			wanted);
+		assert_true(json_string_length(json_object_get(source, "why")) >
+			    0);
+	}
+	assert_true(found);
+	json_decref(dump);
+}
+
+static void a_list_of_sources_leaves_the_others_out(void **state)
+{
+	const struct ibc_registry_attr none = {};
+
+	(void)state;
+	reopen("timer", none);
+	expect_state("uevent", "off");
+	expect_state("inotify", "off");
+	expect_state("timer", "active");
+	reopen("inotify", none);
+	expect_state("uevent", "off");
+	expect_state("inotify", "active");
+	expect_state("timer", "off");
+	reopen("inotify,timer", none);
+	expect_state("inotify", "active");
+	expect_state("timer", "absent"); /* inotify is to be trusted */
+	reopen("", none);
+	expect_state("uevent", "off");
+	expect_state("inotify", "off");
+	expect_state("timer", "off");
+}
+
+/* without any, only what the caller says is known */
+static void without_sources_rescan_is_the_only_news(void **state)
+{
+	const struct ibc_registry_attr none = {};
+
+	(void)state;
+	reopen("", none);
+	rec_init(&a, "a", 0);
+	rec_register(&a);
+	h_fence();
+	fake_add("soft0", 0x11);
+	assert_int_equal(h_count(&a, H_ADD), 0);
+	assert_int_equal(ibc_rescan(h_reg), 0);
+	wait_for(h_count(&a, H_ADD) == 1);
+	rec_unregister(&a);
+}
+
+static void comes_and_goes(void)
+{
+	rec_init(&a, "a", 0);
+	rec_register(&a);
+	fake_add("soft0", 0x11);
+	wait_for(h_count(&a, H_ADD) == 1);
+	fake_remove("soft0", FAKE_WAIT);
+	wait_for(h_count(&a, H_GONE) == 1);
+	rec_unregister(&a);
+}
+
+static void the_timer_alone_finds_what_changed(void **state)
+{
+	const struct ibc_registry_attr fast = { .scan_interval_ms = 5 };
+
+	(void)state;
+	reopen("timer", fast);
+	comes_and_goes();
+}
+
+static void inotify_alone_finds_what_changed(void **state)
+{
+	const struct ibc_registry_attr none = {};
+
+	(void)state;
+	reopen("inotify", none);
+	comes_and_goes();
+	assert_true(h2_stats(h_reg).hints > 0);
+}
+
+/* an interval that was asked for is kept, beside sources that work */
+static void an_interval_is_kept_beside_other_sources(void **state)
+{
+	const struct ibc_registry_attr slow = { .scan_interval_ms = 3600000 };
+	uint64_t at, now;
+
+	(void)state;
+	reopen(NULL, slow);
+	expect_state("timer", "active");
+	rec_init(&a, "a", 0);
+	rec_register(&a);
+	h_fence();
+	now = ibc__now();
+	ibc__lock(h_reg);
+	assert_true(h_reg->scan_timer.armed);
+	at = h_reg->scan_timer.at;
+	ibc__unlock(h_reg);
+	assert_true(at > now + 3000000 && at <= now + 3600000);
+	rec_unregister(&a);
+}
+
+/* where a source is to be trusted a quiet process never wakes up */
+static void a_quiet_process_arms_no_timer(void **state)
+{
+	const struct ibc_registry_attr none = {};
+
+	(void)state;
+	reopen(NULL, none);
+	fake_add("soft0", 0x11);
+	rec_init(&a, "a", 0);
+	rec_register(&a);
+	h_fence();
+	ibc__lock(h_reg);
+	assert_true(TAILQ_EMPTY(&h_reg->timers));
+	assert_int_equal(h_reg->timer_set, 0);
+	ibc__unlock(h_reg);
+	rec_unregister(&a);
+}
+
+/* before anybody wants to know, the news are no reason to read a list */
+static void news_before_the_first_client_cost_nothing(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 10; i++)
+		fake_notify();
+	h2_uevent("add", "uverbs0");
+	h_fence();
+	assert_int_equal(fake_calls(FAKE_LIST), 0);
+	assert_int_equal(h2_stats(h_reg).hints, 0);
+}
+
+/* a burst of news is one list, or a few: not one each */
+static void a_burst_of_news_costs_few_lists(void **state)
+{
+	unsigned int i, lists;
+
+	(void)state;
+	rec_init(&a, "a", 0);
+	rec_register(&a);
+	h_fence();
+	lists = fake_calls(FAKE_LIST);
+	ibc__lock(h_reg);
+	for (i = 0; i < 1000; i++)
+		ibc__hint(h_reg, false);
+	ibc__unlock(h_reg);
+	h_fence(); /* which reads one itself */
+	assert_in_range(fake_calls(FAKE_LIST), lists + 1, lists + 3);
+	rec_unregister(&a);
+}
+
+/* the overflow of an inotify queue says that anything may have happened */
+static void news_between_watching_and_listing_are_not_missed(void **state)
+{
+	(void)state;
+	fake_add("soft0", 0x11); /* after open, before the first list */
+	rec_init(&a, "a", 0);
+	rec_register(&a);
+	assert_int_equal(h_count(&a, H_ADD), 1);
+	h_fence();
+	assert_int_equal(h_count(&a, H_ADD), 1);
+	rec_unregister(&a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_MANUAL(a_list_of_sources_leaves_the_others_out),
+		IN_ALL(without_sources_rescan_is_the_only_news),
+		IN_ALL(the_timer_alone_finds_what_changed),
+		IN_ALL(inotify_alone_finds_what_changed),
+		IN_MANUAL(an_interval_is_kept_beside_other_sources),
+		IN_ALL(a_quiet_process_arms_no_timer),
+		IN_ALL(news_before_the_first_client_cost_nothing),
+		IN_ALL(a_burst_of_news_costs_few_lists),
+		IN_ALL(news_between_watching_and_listing_are_not_missed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
