@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * Guarantee 4, of the log sink: it runs under no lock and may call every
- * function; what would wait says EDEADLK, whatever the registry.
+ * function; what would wait for the registry of its message says EDEADLK.
  */
 #include "harness2.h"
 
@@ -97,7 +97,6 @@ static void sink(int level, const char *message, void *arg)
 	what_waits(h_reg);
 	use_registry(h_reg);
 	use_device();
-	check(ibc_close(other) == EDEADLK); /* who knows whose lock is held */
 	use_registry(other);
 	if (__atomic_add_fetch(&calls, 1, __ATOMIC_SEQ_CST) == 1) {
 		check(ibc_register_client(h_reg, &late) == 0);
@@ -193,7 +192,7 @@ static void g04_a_sink_that_logs_does_not_recurse(void **state)
 	rec_unregister(&a);
 }
 
-/* a shared registry that a sink opens, while another thread opens it too */
+/* another registry than the message's may be opened, and closed again */
 static void open_and_close(int level, const char *message, void *arg)
 {
 	struct ibc_registry *reg = ibc_open(NULL);
@@ -202,8 +201,7 @@ static void open_and_close(int level, const char *message, void *arg)
 	(void)message;
 	(void)arg;
 	check(reg);
-	check(ibc_close(reg) == EDEADLK);
-	other = reg;
+	check(ibc_close(reg) == 0);
 	__atomic_add_fetch(&calls, 1, __ATOMIC_SEQ_CST);
 	h_changed();
 }
@@ -220,8 +218,6 @@ static void g04_a_sink_may_open_a_registry(void **state)
 	wait_for(__atomic_load_n(&calls, __ATOMIC_SEQ_CST));
 	ibc_set_log(NULL, NULL);
 	h_fence();
-	for (; calls; calls--)
-		assert_int_equal(ibc_close(other), 0);
 	rec_unregister(&a);
 }
 
