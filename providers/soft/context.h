@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * An open context as others see it: the directory contexts/ID of its device.
+ * The interposer makes it and keeps the FIFOs open; control functions read
+ * `objects`, write events into `async`, and see from the FIFOs whether anybody
+ * still holds the device.
+ */
+#ifndef SOFTVERBS_CONTEXT_H
+#define SOFTVERBS_CONTEXT_H
+
+#include "fabric.h"
+
+enum sv_kind {
+	SV_NONE,
+	SV_QP,
+	SV_CQ,
+	SV_SRQ,
+	SV_WQ,
+	SV_NUM_KINDS,
+};
+
+#define SV_OBJECTS_MAGIC 0x73766f62
+#define SV_MAX_OBJECTS	 (1 << 20)
+
+/* the file `objects`: a header, then records; one of kind SV_NONE is free */
+struct sv_objects_header {
+	uint32_t magic;
+	uint32_t pid;
+	uint32_t fatal; /* every verb fails with EIO from now on */
+	uint32_t reserved;
+};
+
+struct sv_object {
+	uint32_t kind;
+	uint32_t number; /* QP or WQ number, else the handle */
+	uint64_t id;	 /* what an event of it says; never used again */
+};
+
+/* what the FIFO `async` carries; as large as the kernel's record */
+struct sv_event {
+	uint64_t element; /* port, or an object's id */
+	uint32_t type;
+	uint32_t reserved;
+};
+
+/* a context while somebody looks at it */
+struct sv_context {
+	int dir;
+	int cmd, async; /* for writing; -1: nobody holds it */
+	uint32_t pid;
+};
+
+/* false: nobody holds it any more */
+bool sv_context_open(struct sv_context *ctx, int parent, const char *id);
+void sv_context_close(struct sv_context *ctx);
+int sv_context_mark_fatal(struct sv_context *ctx);
+/* ENOBUFS: it reads no events and can queue no more */
+int sv_context_send(struct sv_context *ctx, const struct sv_event *event);
+/* the objects of a kind (SV_NONE: all); stops at non-zero */
+int sv_context_objects(struct sv_context *ctx, enum sv_kind kind,
+		       int (*fn)(const struct sv_object *object, void *arg),
+		       void *arg);
+/* each context that is held, with the lock on the fabric; sweeps the others */
+int sv_for_each_context(int device_dir,
+			int (*fn)(struct sv_context *ctx, void *arg),
+			void *arg);
+/* waits until nobody holds the device: 0, ETIMEDOUT; no lock */
+int sv_wait_unheld(int device_dir, int timeout_ms);
+
+#endif /* SOFTVERBS_CONTEXT_H */

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* Address handles. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "preload.h"
+
+/* the port and the source GID must be there; RoCE knows no LIDs */
+int soft_check_ah_attr(const struct sv_state *state,
+		       const struct ibv_ah_attr *attr)
+{
+	static const uint8_t none[16];
+	const struct sv_port *port;
+
+	if (!attr->port_num || attr->port_num > state->num_ports)
+		return EINVAL;
+	if (!attr->is_global)
+		return state->ib ? 0 : EINVAL;
+	port = &state->ports[attr->port_num - 1];
+	if (attr->grh.sgid_index >= SV_NUM_GIDS ||
+	    !memcmp(port->gid[attr->grh.sgid_index], none, sizeof(none)))
+		return EINVAL;
+	return 0;
+}
+
+static int check(struct soft_context *ctx, const struct ibv_ah_attr *attr)
+{
+	struct sv_state state;
+	int error = sv_state_load(ctx->dir, &state);
+
+	if (error)
+		return error;
+	error = soft_check_ah_attr(&state, attr);
+	sv_state_free(&state);
+	return error;
+}
+
+struct ibv_ah *soft_create_ah(struct ibv_pd *pd, struct ibv_ah_attr *attr)
+{
+	struct soft_context *ctx = to_context(pd->context);
+	int error = soft_enter(pd->context, "create_ah");
+	struct soft_ah *ah;
+
+	if (!error)
+		error = check(ctx, attr);
+	if (error)
+		return soft_fail_null(error);
+	ah = calloc(1, sizeof(*ah));
+	if (!ah)
+		return NULL;
+	ah->ibv.context = pd->context;
+	ah->ibv.pd = pd;
+	ah->ibv.handle = soft_next_handle(ctx);
+	ah->attr = *attr;
+	soft_use_get(ctx, &((struct soft_pd *)pd)->use);
+	return &ah->ibv;
+}
+
+int soft_destroy_ah(struct ibv_ah *ah)
+{
+	struct soft_context *ctx = to_context(ah->context);
+	int error = soft_enter_destroy(ah->context, "destroy_ah");
+
+	if (error)
+		return soft_fail(error);
+	soft_use_put(ctx, &((struct soft_pd *)ah->pd)->use);
+	free(ah);
+	return 0;
+}

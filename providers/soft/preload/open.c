@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* Opening and closing a device: what others see of it is in ../context.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "preload.h"
+
+struct opening {
+	int dir, contexts; /* the device's, and the one in it */
+	int context;	   /* contexts/ID */
+	int cmd, async, objects;
+	char id[32];
+};
+
+static void abandon(struct opening *o)
+{
+	const int fds[] = { o->cmd, o->async, o->objects, o->context, o->dir };
+	unsigned int i;
+
+	for (i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	if (o->id[0])
+		sv_remove_tree(o->contexts, o->id, 1);
+	if (o->contexts >= 0)
+		close(o->contexts);
+}
+
+/* by its node, as the kernel does by its minor: whatever device that is now */
+static int open_node(struct softverbs *sv, const char *node)
+{
+	char path[64 + IBV_SYSFS_NAME_MAX];
+
+	snprintf(path, sizeof(path), "class/infiniband_verbs/%s", node);
+	return openat(sv->dir, path,
+		      O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+/* no lock is held while a slow open takes its time */
+static int take_fault(struct softverbs *sv, const char *node)
+{
+	int dir = open_node(sv, node), error;
+
+	if (dir < 0)
+		return ENODEV;
+	error = soft_take_fault(dir, "open");
+	close(dir);
+	return error;
+}
+
+/* a pid comes again, in another pid namespace even at the same time */
+static int make_dir(struct opening *o)
+{
+	unsigned int n = 0;
+
+	do {
+		snprintf(o->id, sizeof(o->id), "%d-%u", (int)getpid(), n++);
+		if (!mkdirat(o->contexts, o->id, 0700)) {
+			o->context = sv_open_dir(o->contexts, o->id);
+			return o->context < 0 ? errno : 0;
+		}
+	} while (errno == EEXIST && n < 1U << 20);
+	o->id[0] = '\0';
+	return errno;
+}
+
+static int make_fifo(struct opening *o, const char *name, int *fd)
+{
+	if (mkfifoat(o->context, name, 0600))
+		return errno;
+	*fd = openat(o->context, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	return *fd < 0 ? errno : 0;
+}
+
+static int make_objects(struct opening *o)
+{
+	const struct sv_objects_header header = {
+		.magic = SV_OBJECTS_MAGIC,
+		.pid = getpid(),
+	};
+
+	o->objects = openat(o->context, "objects",
+			    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			    0600);
+	if (o->objects < 0)
+		return errno;
+	if (pwrite(o->objects, &header, sizeof(header), 0) != sizeof(header))
+		return ENOSPC;
+	return 0;
+}
+
+/* lock held */
+static int make_files(struct softverbs *sv, const char *node, struct opening *o)
+{
+	int error;
+
+	o->dir = open_node(sv, node);
+	if (o->dir < 0)
+		return ENODEV;
+	o->contexts = sv_open_dir(o->dir, "contexts");
+	if (o->contexts < 0)
+		return errno;
+	error = make_dir(o);
+	if (!error)
+		error = make_objects(o);
+	if (!error)
+		error = make_fifo(o, "cmd", &o->cmd);
+	if (!error)
+		error = make_fifo(o, "async", &o->async);
+	/* it carries nothing, and what pipes may take is limited */
+	if (!error)
+		fcntl(o->cmd, F_SETPIPE_SZ, 4096);
+	return error;
+}
+
+static struct soft_context *make_context(struct soft_device *dev,
+					 struct opening *o)
+{
+	struct soft_context *ctx = soft_context_alloc(dev, o->cmd);
+
+	o->cmd = -1; /* it has it, or has closed it */
+	if (!ctx)
+		return NULL;
+	atomic_fetch_add(&dev->refs, 1);
+	ctx->ibv.async_fd = o->async;
+	ctx->dir = o->dir;
+	ctx->objects = o->objects;
+	memcpy(ctx->id, o->id, sizeof(ctx->id));
+	close(o->context);
+	close(o->contexts);
+	return ctx;
+}
+
+static int open_locked(struct softverbs *sv, struct soft_device *dev,
+		       struct soft_context **ctx)
+{
+	struct opening o = { -1, -1, -1, -1, -1, -1, "" };
+	int error = make_files(sv, dev->ibv.dev_name, &o);
+
+	if (!error) {
+		*ctx = make_context(dev, &o);
+		error = *ctx ? 0 : ENOMEM;
+	}
+	if (error)
+		abandon(&o);
+	return error;
+}
+
+struct ibv_context *soft_open_device(struct ibv_device *device)
+{
+	struct soft_device *dev = (struct soft_device *)device;
+	struct softverbs *sv = sv_open_existing(dev->fabric);
+	struct soft_context *ctx = NULL;
+	int error, saved = errno;
+
+	if (!sv)
+		return soft_fail_null(ENODEV);
+	error = take_fault(sv, device->dev_name);
+	if (!error)
+		error = sv_lock(sv);
+	if (!error) {
+		error = open_locked(sv, dev, &ctx);
+		sv_unlock(sv);
+	}
+	softverbs_close(sv);
+	errno = error ? error : saved;
+	return error ? NULL : &ctx->ibv;
+}
+
+/* ---- closing ---- */
+
+static bool is_listed(struct softverbs *sv, struct soft_context *ctx)
+{
+	int fd = open_node(sv, ctx->dev->ibv.dev_name);
+	struct stat listed, ours;
+	bool same;
+
+	if (fd < 0)
+		return false;
+	same = !fstat(fd, &listed) && !fstat(ctx->dir, &ours) &&
+	       listed.st_ino == ours.st_ino && listed.st_dev == ours.st_dev;
+	close(fd);
+	return same;
+}
+
+/* lock held; a forked child may have it still */
+static void remove_files(struct softverbs *sv, struct soft_context *ctx)
+{
+	int contexts = sv_open_dir(ctx->dir, "contexts");
+	struct sv_context other;
+
+	if (contexts < 0)
+		return;
+	if (sv_context_open(&other, contexts, ctx->id))
+		sv_context_close(&other);
+	else
+		sv_remove_tree(contexts, ctx->id, 1);
+	close(contexts);
+	if (!is_listed(sv, ctx))
+		sv_sweep(sv);
+}
+
+int soft_close_device(struct ibv_context *context)
+{
+	struct soft_context *ctx = to_context(context);
+	struct soft_device *dev = ctx->dev;
+	int error = soft_enter_destroy(context, "close"), saved = errno;
+	struct softverbs *sv;
+	bool locked;
+
+	if (error) {
+		errno = error;
+		return -1;
+	}
+	sv = sv_open_existing(dev->fabric);
+	locked = sv && !sv_lock(sv);
+	close(context->cmd_fd);
+	close(context->async_fd);
+	close(ctx->objects);
+	if (locked) {
+		remove_files(sv, ctx);
+		sv_unlock(sv);
+	}
+	softverbs_close(sv);
+	close(ctx->dir);
+	soft_context_free(ctx);
+	soft_device_put(dev);
+	errno = saved;
+	return 0;
+}

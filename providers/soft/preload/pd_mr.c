@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* Protection domains and memory regions. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "preload.h"
+
+struct ibv_pd *soft_alloc_pd(struct ibv_context *context)
+{
+	int error = soft_enter(context, "alloc_pd");
+	struct soft_pd *pd;
+
+	if (error)
+		return soft_fail_null(error);
+	pd = calloc(1, sizeof(*pd));
+	if (!pd)
+		return NULL;
+	pd->ibv.context = context;
+	pd->ibv.handle = soft_next_handle(to_context(context));
+	soft_use_init(&pd->use, pd);
+	return &pd->ibv;
+}
+
+int soft_dealloc_pd(struct ibv_pd *ibv)
+{
+	struct soft_context *ctx = to_context(ibv->context);
+	struct soft_pd *pd = (struct soft_pd *)ibv;
+	int error = soft_enter_destroy(ibv->context, "dealloc_pd");
+
+	if (!error)
+		error = soft_use_check(ctx, &pd->use);
+	if (!error)
+		soft_use_destroy(ctx, &pd->use);
+	return soft_fail(error);
+}
+
+/* ---- memory regions ---- */
+
+#define REMOTE_NEEDS_LOCAL (IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_ATOMIC)
+#define KNOWN_ACCESS                                                       \
+	(IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ |                 \
+	 REMOTE_NEEDS_LOCAL | IBV_ACCESS_MW_BIND | IBV_ACCESS_ZERO_BASED | \
+	 IBV_ACCESS_HUGETLB | IBV_ACCESS_OPTIONAL_RANGE)
+
+static int check_access(int access)
+{
+	if (access & IBV_ACCESS_ON_DEMAND)
+		return EOPNOTSUPP;
+	if (access & ~(int)KNOWN_ACCESS)
+		return EINVAL;
+	if (access & REMOTE_NEEDS_LOCAL && !(access & IBV_ACCESS_LOCAL_WRITE))
+		return EINVAL;
+	return 0;
+}
+
+static bool is_mapped(uintptr_t address, long page)
+{
+	unsigned char in_core;
+
+	return !mincore((void *)(address & ~(uintptr_t)(page - 1)), page,
+			&in_core);
+}
+
+/* both ends must be there, as for pinning; what is between is believed */
+static int check_range(const void *addr, size_t length)
+{
+	uintptr_t first = (uintptr_t)addr, last = first + length - 1;
+	long page = sysconf(_SC_PAGESIZE);
+
+	if (!length || length > SOFT_MAX_MR_SIZE || last < first)
+		return EINVAL;
+	return is_mapped(first, page) && is_mapped(last, page) ? 0 : EFAULT;
+}
+
+/* the slot makes it unique, the count makes a stale one wrong */
+static int add_mr(struct soft_context *ctx, struct soft_mr *mr)
+{
+	int64_t slot;
+
+	pthread_mutex_lock(&ctx->lock);
+	slot = soft_table_add(&ctx->mrs, mr, SV_MAX_OBJECTS);
+	if (slot >= 0) {
+		mr->slot = slot;
+		mr->ibv.handle = slot;
+		mr->ibv.lkey = mr->ibv.rkey =
+			(uint32_t)(slot + 1) << 8 | (++ctx->generation & 0xff);
+	}
+	pthread_mutex_unlock(&ctx->lock);
+	return slot < 0 ? ENOMEM : 0;
+}
+
+struct ibv_mr *soft_reg_mr(struct ibv_pd *pd, void *addr, size_t length,
+			   uint64_t iova, int access)
+{
+	struct soft_context *ctx = to_context(pd->context);
+	int error = soft_enter(pd->context, "reg_mr");
+	struct soft_mr *mr;
+
+	if (!error)
+		error = check_access(access);
+	if (!error)
+		error = check_range(addr, length);
+	if (error)
+		return soft_fail_null(error);
+	mr = calloc(1, sizeof(*mr));
+	if (!mr)
+		return NULL;
+	mr->ibv.context = pd->context;
+	mr->ibv.pd = pd;
+	mr->ibv.addr = addr;
+	mr->ibv.length = length;
+	mr->iova = iova;
+	mr->access = access;
+	error = add_mr(ctx, mr);
+	if (error) {
+		free(mr);
+		return soft_fail_null(error);
+	}
+	soft_use_get(ctx, &((struct soft_pd *)pd)->use);
+	return &mr->ibv;
+}
+
+static int check_rereg(const struct ibv_mr *mr, int flags,
+		       const struct ibv_pd *pd, const void *addr, size_t length,
+		       int access)
+{
+	int error = 0;
+
+	if (flags & ~IBV_REREG_MR_FLAGS_SUPPORTED)
+		return EINVAL;
+	if (access && !(flags & IBV_REREG_MR_CHANGE_ACCESS))
+		return EINVAL;
+	if (flags & IBV_REREG_MR_CHANGE_PD &&
+	    (!pd || pd->context != mr->context))
+		return EINVAL;
+	if (flags & IBV_REREG_MR_CHANGE_ACCESS)
+		error = check_access(access);
+	if (!error && flags & IBV_REREG_MR_CHANGE_TRANSLATION)
+		error = addr ? check_range(addr, length) : EINVAL;
+	return error;
+}
+
+/* here an error is a negative number of its own kind */
+int soft_rereg_mr(struct ibv_mr *ibv, int flags, struct ibv_pd *pd, void *addr,
+		  size_t length, int access)
+{
+	struct soft_context *ctx = to_context(ibv->context);
+	struct soft_mr *mr = (struct soft_mr *)ibv;
+	int error = soft_enter(ibv->context, "rereg_mr");
+
+	if (error) {
+		errno = error;
+		return IBV_REREG_MR_ERR_CMD;
+	}
+	error = check_rereg(ibv, flags, pd, addr, length, access);
+	if (error) {
+		errno = error;
+		return IBV_REREG_MR_ERR_INPUT;
+	}
+	if (flags & IBV_REREG_MR_CHANGE_PD) {
+		soft_use_get(ctx, &((struct soft_pd *)pd)->use);
+		soft_use_put(ctx, &((struct soft_pd *)ibv->pd)->use);
+		ibv->pd = pd;
+	}
+	if (flags & IBV_REREG_MR_CHANGE_ACCESS)
+		mr->access = access;
+	if (flags & IBV_REREG_MR_CHANGE_TRANSLATION) {
+		ibv->addr = addr;
+		ibv->length = length;
+		mr->iova = (uintptr_t)addr;
+	}
+	return 0;
+}
+
+int soft_dereg_mr(struct ibv_mr *ibv)
+{
+	struct soft_context *ctx = to_context(ibv->context);
+	struct soft_mr *mr = (struct soft_mr *)ibv;
+	int error = soft_enter_destroy(ibv->context, "dereg_mr");
+
+	if (error)
+		return soft_fail(error);
+	pthread_mutex_lock(&ctx->lock);
+	soft_table_remove(&ctx->mrs, mr->slot);
+	pthread_mutex_unlock(&ctx->lock);
+	soft_use_put(ctx, &((struct soft_pd *)ibv->pd)->use);
+	free(mr);
+	return 0;
+}

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * The interposer: libsoftverbs-preload.so has a function of its own for every
+ * public function of libibverbs. wrappers.c asks whose the object is: ours go to
+ * soft_*() below, all others to libibverbs. Nothing else is exported.
+ *
+ * Telling ours. A device of ours has soft_device_tag() in the unused slot
+ * _ops._dummy1, a context has soft_poll_cq() in ops.poll_cq. Both are public
+ * fields, and every other object leads to its context.
+ *
+ * Layout. Each object begins with the public struct, so a cast goes both ways.
+ * libibverbs makes the memory of a context, if it will: then verbs that nobody
+ * wrapped (of a later release) find its own "not supported" behind them. How
+ * much of it comes before the public part differs by release: see memory.c.
+ *
+ * Ownership.
+ *  - A device is held by the cache (list.c: while the fabric lists it), by each
+ *    list, by each context; the last to let go frees it.
+ *  - A context owns its directory contexts/ID, the two FIFOs by which it holds
+ *    the device in the fabric, the file `objects`, and a descriptor of the
+ *    device's directory. That one is O_PATH and follows the directory wherever
+ *    it is moved: device state and faults are read through it.
+ *  - Objects belong to the program. They point at what they were made from and
+ *    count as its users; what has users answers EBUSY to its destruction. After
+ *    a fatal removal nothing may fail, so it is freed when the last user goes.
+ *
+ * Locks, none of them held while another is taken, but for the first two:
+ *  - list_lock (list.c): the cache of devices and the lists given out; taken
+ *    before the fabric's flock, since two listings must not pass each other
+ *  - the fabric's flock: opening and closing; never while waiting
+ *  - soft_context.lock: the tables, user counts, attributes of QPs and the like
+ *  - the mutex in each public CQ, QP, SRQ, WQ: events acknowledged, as in
+ *    libibverbs
+ *
+ * Events. The fabric names an object by an id that is never used again. Who
+ * reads one looks it up under the context's lock and counts it there; an id
+ * that is gone is dropped. Destroying takes the object out of the table, so no
+ * more can be got, then waits until those that were got are acknowledged.
+ *
+ * Fork. The FIFOs and all else are shared with the child, which holds the
+ * device as long as it has them: closing works on either side.
+ */
+#ifndef SOFTVERBS_PRELOAD_H
+#define SOFTVERBS_PRELOAD_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <infiniband/verbs.h>
+
+#include "control.h"
+
+/* inline functions stand before these */
+#undef ibv_query_port
+#undef ibv_reg_mr
+#undef ibv_reg_mr_iova
+
+/* what a device can do, in query.c; checked where objects are made */
+#define SOFT_MAX_QP	   (1 << 18)
+#define SOFT_MAX_QP_WR	   (1 << 15)
+#define SOFT_MAX_SGE	   32
+#define SOFT_MAX_INLINE	   1024
+#define SOFT_MAX_CQE	   ((1 << 22) - 1)
+#define SOFT_MAX_SRQ_WR	   (1 << 15)
+#define SOFT_MAX_RD_ATOMIC 16
+#define SOFT_MAX_MR_SIZE   (1ULL << 47)
+
+struct soft_device {
+	struct ibv_device ibv;
+	char lib[256]; /* where libibverbs believes its own part; not read */
+	atomic_uint refs;
+	uint32_t index;
+	__be64 guid;
+	char *fabric;
+	bool listed;
+	struct soft_device *next;
+};
+
+struct soft_table {
+	void **slots;
+	uint32_t num;  /* slots there are */
+	uint32_t free; /* none below is free */
+};
+
+struct soft_context {
+	struct ibv_context ibv;
+	void *memory;
+	void *priv; /* libibverbs' own, or NULL */
+	struct soft_device *dev;
+	int dir;     /* the device's directory, O_PATH */
+	int objects; /* the file */
+	char id[32]; /* contexts/ID */
+	atomic_uint next_handle;
+
+	pthread_mutex_t lock;
+	struct soft_table events; /* struct soft_object */
+	struct soft_table mrs;	  /* struct soft_mr */
+	uint64_t generation;	  /* of ids and keys */
+};
+
+/* what others are made from */
+struct soft_use {
+	unsigned int users;
+	bool destroyed; /* and freed by the last user */
+	void *memory;
+};
+
+/* what has events */
+struct soft_object {
+	enum sv_kind kind;
+	uint32_t slot;
+	uint64_t id;
+	uint32_t got; /* events read */
+	void *ibv;
+	pthread_mutex_t *mutex;
+	pthread_cond_t *cond;
+	uint32_t *acked;
+};
+
+struct soft_pd {
+	struct ibv_pd ibv;
+	struct soft_use use;
+};
+
+struct soft_mr {
+	struct ibv_mr ibv;
+	uint64_t iova;
+	int access;
+	uint32_t slot;
+};
+
+struct soft_ah {
+	struct ibv_ah ibv;
+	struct ibv_ah_attr attr;
+};
+
+struct soft_channel {
+	struct ibv_comp_channel ibv;
+	struct soft_use use;
+	int write_fd; /* takes the ids of CQs */
+};
+
+struct soft_cq {
+	union {
+		struct ibv_cq ibv;
+		struct ibv_cq_ex ex;
+	};
+	struct soft_use use;
+	struct soft_object object;
+	uint32_t comp_got;
+	bool armed, solicited_only;
+};
+
+struct soft_srq {
+	struct ibv_srq ibv;
+	struct soft_use use;
+	struct soft_object object;
+	struct ibv_srq_attr attr;
+};
+
+struct soft_wq {
+	struct ibv_wq ibv;
+	struct soft_object object;
+};
+
+struct soft_qp {
+	union {
+		struct ibv_qp ibv;
+		struct ibv_qp_ex ex;
+	};
+	struct soft_object object;
+	struct ibv_qp_attr attr;
+	struct ibv_qp_init_attr init;
+};
+
+static inline struct soft_context *to_context(struct ibv_context *context)
+{
+	return (struct soft_context *)context;
+}
+
+/* an errno value, returned and set */
+static inline int soft_fail(int error)
+{
+	if (error)
+		errno = error;
+	return error;
+}
+
+static inline void *soft_fail_null(int error)
+{
+	errno = error;
+	return NULL;
+}
+
+/* ---- real.c: libibverbs ---- */
+
+void *soft_real(_Atomic(void *) *cache, const char *name);
+bool soft_called_by_libibverbs(const void *return_address);
+
+/* ---- list.c ---- */
+
+void soft_device_tag(void);
+bool soft_is_device(const struct ibv_device *device);
+void soft_device_put(struct soft_device *dev);
+
+/* ---- memory.c: the memory of a context; owns cmd_fd ---- */
+
+struct soft_context *soft_context_alloc(struct soft_device *dev, int cmd_fd);
+void soft_context_free(struct soft_context *ctx);
+
+/* ---- open.c ---- */
+
+struct ibv_context *soft_open_device(struct ibv_device *device);
+int soft_close_device(struct ibv_context *context);
+
+/* ---- object.c ---- */
+
+bool soft_is_ours(const struct ibv_context *context);
+bool soft_is_fatal(struct soft_context *ctx);
+/* what the fabric has in store for the verb: waits, returns an errno value */
+int soft_take_fault(int device_dir, const char *verb);
+/* the start of each verb: delays, then 0 or what it is to fail with */
+int soft_enter(struct ibv_context *context, const char *verb);
+/* of one that destroys: never fails once the device is gone */
+int soft_enter_destroy(struct ibv_context *context, const char *verb);
+uint32_t soft_next_handle(struct soft_context *ctx);
+/* lock held: the slot, or -1 */
+int64_t soft_table_add(struct soft_table *table, void *entry, uint32_t limit);
+void soft_table_remove(struct soft_table *table, uint32_t slot);
+/* @number: NULL: the slot's; ibv, mutex, cond and acked are set */
+int soft_object_add(struct soft_context *ctx, struct soft_object *object,
+		    enum sv_kind kind, const uint32_t *number);
+/* no more events can be got of it; waits for those that were */
+void soft_object_remove(struct soft_context *ctx, struct soft_object *object);
+/* a QP or WQ number, different from all others of the device */
+int soft_take_number(struct soft_context *ctx, uint32_t *number);
+void soft_use_init(struct soft_use *use, void *memory);
+void soft_use_get(struct soft_context *ctx, struct soft_use *use);
+void soft_use_put(struct soft_context *ctx, struct soft_use *use);
+/* EBUSY, or it is the caller's: see soft_use_destroy() */
+int soft_use_check(struct soft_context *ctx, struct soft_use *use);
+/* frees it, or leaves that to its last user */
+void soft_use_destroy(struct soft_context *ctx, struct soft_use *use);
+
+/* ---- query.c ---- */
+
+int soft_query_device(struct ibv_context *context,
+		      struct ibv_device_attr *attr);
+int soft_query_device_ex(struct ibv_context *context,
+			 const struct ibv_query_device_ex_input *input,
+			 struct ibv_device_attr_ex *attr, size_t size);
+int soft_query_port(struct ibv_context *context, uint8_t port,
+		    struct ibv_port_attr *attr, size_t size);
+/* of the struct that ends before port_cap_flags2 */
+int soft_query_port_compat(struct ibv_context *context, uint8_t port,
+			   struct _compat_ibv_port_attr *attr);
+int soft_query_gid(struct ibv_context *context, uint8_t port, int index,
+		   union ibv_gid *gid);
+int soft_query_gid_ex(struct ibv_context *context, uint32_t port,
+		      uint32_t index, struct ibv_gid_entry *entry,
+		      uint32_t flags, size_t size);
+ssize_t soft_query_gid_table(struct ibv_context *context,
+			     struct ibv_gid_entry *entries, size_t max,
+			     uint32_t flags, size_t size);
+int soft_query_gid_type(struct ibv_context *context, uint8_t port,
+			unsigned int index, int *type);
+int soft_query_pkey(struct ibv_context *context, uint8_t port, int index,
+		    __be16 *pkey);
+int soft_get_pkey_index(struct ibv_context *context, uint8_t port, __be16 pkey);
+
+/* ---- pd_mr.c ---- */
+
+struct ibv_pd *soft_alloc_pd(struct ibv_context *context);
+int soft_dealloc_pd(struct ibv_pd *pd);
+struct ibv_mr *soft_reg_mr(struct ibv_pd *pd, void *addr, size_t length,
+			   uint64_t iova, int access);
+int soft_rereg_mr(struct ibv_mr *mr, int flags, struct ibv_pd *pd, void *addr,
+		  size_t length, int access);
+int soft_dereg_mr(struct ibv_mr *mr);
+
+/* ---- ah.c ---- */
+
+struct ibv_ah *soft_create_ah(struct ibv_pd *pd, struct ibv_ah_attr *attr);
+int soft_destroy_ah(struct ibv_ah *ah);
+int soft_check_ah_attr(const struct sv_state *state,
+		       const struct ibv_ah_attr *attr);
+
+/* ---- cq.c, channel.c ---- */
+
+struct ibv_cq *soft_create_cq(struct ibv_context *context, int cqe,
+			      void *cq_context,
+			      struct ibv_comp_channel *channel,
+			      int comp_vector);
+struct ibv_cq_ex *soft_create_cq_ex(struct ibv_context *context,
+				    struct ibv_cq_init_attr_ex *attr);
+int soft_resize_cq(struct ibv_cq *cq, int cqe);
+int soft_destroy_cq(struct ibv_cq *cq);
+int soft_poll_cq(struct ibv_cq *cq, int num, struct ibv_wc *wc);
+int soft_req_notify_cq(struct ibv_cq *cq, int solicited_only);
+void soft_ack_cq_events(struct ibv_cq *cq, unsigned int num);
+struct ibv_comp_channel *soft_create_comp_channel(struct ibv_context *context);
+int soft_destroy_comp_channel(struct ibv_comp_channel *channel);
+int soft_get_cq_event(struct ibv_comp_channel *channel, struct ibv_cq **cq,
+		      void **cq_context);
+
+/* ---- qp.c, qp_state.c ---- */
+
+struct ibv_qp *soft_create_qp(struct ibv_pd *pd, struct ibv_qp_init_attr *init);
+struct ibv_qp *soft_create_qp_ex(struct ibv_context *context,
+				 struct ibv_qp_init_attr_ex *init);
+int soft_modify_qp(struct ibv_qp *qp, struct ibv_qp_attr *attr, int mask);
+int soft_query_qp(struct ibv_qp *qp, struct ibv_qp_attr *attr, int mask,
+		  struct ibv_qp_init_attr *init);
+int soft_destroy_qp(struct ibv_qp *qp);
+/* may it go from one state to the other with this mask? */
+bool soft_qp_transition_is_good(enum ibv_qp_type type, enum ibv_qp_state from,
+				enum ibv_qp_state to, int mask);
+
+/* ---- srq_wq.c ---- */
+
+struct ibv_srq *soft_create_srq(struct ibv_pd *pd,
+				struct ibv_srq_init_attr *init);
+struct ibv_srq *soft_create_srq_ex(struct ibv_context *context,
+				   struct ibv_srq_init_attr_ex *init);
+int soft_modify_srq(struct ibv_srq *srq, struct ibv_srq_attr *attr, int mask);
+int soft_query_srq(struct ibv_srq *srq, struct ibv_srq_attr *attr);
+int soft_destroy_srq(struct ibv_srq *srq);
+int soft_get_srq_num(struct ibv_srq *srq, uint32_t *num);
+struct ibv_wq *soft_create_wq(struct ibv_context *context,
+			      struct ibv_wq_init_attr *init);
+int soft_modify_wq(struct ibv_wq *wq, struct ibv_wq_attr *attr);
+int soft_destroy_wq(struct ibv_wq *wq);
+
+/* ---- event.c ---- */
+
+int soft_get_async_event(struct ibv_context *context,
+			 struct ibv_async_event *event);
+void soft_ack_async_event(struct ibv_async_event *event);
+/* whose object it is of; NULL: of a port or the device */
+struct ibv_context *soft_event_context(const struct ibv_async_event *event);
+/* queues an event for the program itself */
+void soft_raise(struct soft_context *ctx, uint32_t type, uint64_t element);
+
+/* ---- ops.c: the slots that inline functions of verbs.h look at ---- */
+
+void soft_fill_ops(struct soft_context *ctx);
+/* a verb that we do not have: EOPNOTSUPP, unless it is to fail otherwise */
+int soft_unsupported(struct ibv_context *context, const char *verb);
+void *soft_unsupported_null(struct ibv_context *context, const char *verb);
+
+#endif /* SOFTVERBS_PRELOAD_H */
