@@ -61,7 +61,7 @@ static void g15_one_reader_per_context(void **state)
 	wait_for(fake_acks() == 400);
 	h_fence();
 	fake_on(FAKE_EVENT, NULL, NULL);
-	assert_true(calls >= 400);
+	assert_true(__atomic_load_n(&calls, __ATOMIC_SEQ_CST) >= 400);
 	end();
 }
 

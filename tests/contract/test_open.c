@@ -421,6 +421,30 @@ static void a_rename_survives_a_list_that_fails(void **state)
 	rec_unregister(&a);
 }
 
+/* the same where nothing else would ask for names: whose flag was it? */
+static void a_rename_survives_a_register_that_fails(void **state)
+{
+	struct ibc_registry_attr attr = {};
+
+	(void)state;
+	setenv("IBC_SOURCES", "", 1);
+	reopen(attr);
+	unsetenv("IBC_SOURCES");
+	fake_add("soft0", 0x11);
+	rec_init(&a, "a", 0);
+	rec_register(&a);
+	h_fence();
+	fake_rename("soft0", "roce0");
+	ibc__lock(h_reg);
+	ibc__hint(h_reg, true);
+	ibc__unlock(h_reg);
+	fake_fail(FAKE_LIST, EMFILE, 1);
+	rec_init(&b, "b", 0);
+	assert_int_equal(ibc_register_client(h_reg, &b.client), EMFILE);
+	wait_for(h_count(&a, H_RENAME) == 1);
+	rec_unregister(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -441,6 +465,7 @@ int main(void)
 		IN_ALL(renames_that_nobody_heard_of_are_one),
 		IN_ALL(names_may_be_swapped),
 		IN_ALL(a_rename_survives_a_list_that_fails),
+		IN_MANUAL(a_rename_survives_a_register_that_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

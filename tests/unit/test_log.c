@@ -198,6 +198,46 @@ static void leave_early(struct ibc_registry *reg)
 	check(!seen[IBC_LOG_ERROR]);
 }
 
+static bool held, forking;
+
+/* keeps the log's lock until the other thread is, most likely, in fork() */
+static void hold_the_lock(struct worker *w)
+{
+	unsigned int i;
+
+	(void)w;
+	ibc__log_lock();
+	__atomic_store_n(&held, true, __ATOMIC_SEQ_CST);
+	while (!__atomic_load_n(&forking, __ATOMIC_SEQ_CST))
+		sched_yield();
+	for (i = 0; i < 10000; i++)
+		sched_yield();
+	ibc__log_unlock();
+}
+
+static void a_child_finds_the_log_unlocked(void **state)
+{
+	struct worker w = {};
+	int status;
+	pid_t pid;
+
+	(void)state;
+	held = forking = false;
+	worker_start(&w, hold_the_lock);
+	wait_for(__atomic_load_n(&held, __ATOMIC_SEQ_CST));
+	__atomic_store_n(&forking, true, __ATOMIC_SEQ_CST);
+	pid = fork();
+	if (!pid) {
+		alarm(30);
+		ibc_set_log(NULL, NULL);
+		execl("/bin/true", "true", NULL);
+		_exit(125);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	worker_join(&w);
+}
+
 /* the other processes: no cmocka here, its output would be in the way */
 static int scene(const char *name)
 {
@@ -232,6 +272,7 @@ int main(int argc, char **argv)
 		IN_MANUAL(a_sink_gets_all_but_debug),
 		IN_MANUAL(a_long_message_is_whole),
 		IN_MANUAL(a_message_keeps_errno),
+		IN_MANUAL(a_child_finds_the_log_unlocked),
 		cmocka_unit_test(nothing_prints_without_a_sink),
 		cmocka_unit_test(nothing_prints_after_the_sink_has_left),
 		cmocka_unit_test(the_level_of_the_environment_prints),
