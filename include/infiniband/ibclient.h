@@ -66,8 +66,8 @@ enum ibc_registry_flags {
  * @drain_warn_ms: log a warning when a removal drains for longer than this
  *	many milliseconds; 0: 10000
  * @devices: comma-separated shell patterns (fnmatch(3)) of the names of the
- *	devices to open; NULL: all. Adopted contexts are not filtered.
- *	Copied by ibc_open().
+ *	devices to open; NULL: all. A device that is open stays so when it is
+ *	renamed. Adopted contexts are not filtered. Copied by ibc_open().
  * @open_device: opens a device, NULL: ibv_open_device(). For example
  *	mlx5dv_open_device() with attributes of your own. Returns NULL and
  *	sets errno on failure; is then called again later. Runs in a
@@ -96,8 +96,8 @@ struct ibc_registry_attr {
  * without RDMA gives an empty registry, not an error.
  *
  * Return: the registry, to be given to ibc_close(); NULL and errno:
- *	EINVAL	unknown flags or comp_mask bits, bad pattern list or
- *		IBC_SOURCES, or threads asked of a manual registry
+ *	EINVAL	unknown flags or comp_mask bits, too many threads, or threads
+ *		asked of a manual registry
  *	ENOMEM, EMFILE, ENFILE, EAGAIN (no thread could be made)
  */
 struct ibc_registry *ibc_open(const struct ibc_registry_attr *attr);
