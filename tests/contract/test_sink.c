@@ -11,6 +11,42 @@ static struct ibc_client_data *data;
 static struct ibc_registry *other;
 static unsigned int calls;
 
+/*
+ * A sink may be about to run when another takes its place. So those here ask
+ * whether they still may, and who ends them waits for those that are at work.
+ */
+static bool ended;
+static unsigned int at_work;
+
+static bool begin_sink(void)
+{
+	__atomic_add_fetch(&at_work, 1, __ATOMIC_SEQ_CST);
+	if (!__atomic_load_n(&ended, __ATOMIC_SEQ_CST))
+		return true;
+	__atomic_sub_fetch(&at_work, 1, __ATOMIC_SEQ_CST);
+	return false;
+}
+
+static void end_sink(void)
+{
+	__atomic_sub_fetch(&at_work, 1, __ATOMIC_SEQ_CST);
+	h_changed();
+}
+
+static void set_sink(void (*fn)(int level, const char *message, void *arg))
+{
+	calls = 0;
+	__atomic_store_n(&ended, false, __ATOMIC_SEQ_CST);
+	ibc_set_log(fn, &calls);
+}
+
+static void no_more_sinks(void)
+{
+	__atomic_store_n(&ended, true, __ATOMIC_SEQ_CST);
+	wait_for(__atomic_load_n(&at_work, __ATOMIC_SEQ_CST) == 0);
+	ibc_set_log(NULL, NULL);
+}
+
 static int nothing(struct ibc_device *d, void *arg)
 {
 	(void)d;
@@ -92,6 +128,8 @@ static void on_late_done(struct ibc_client *client)
 static void sink(int level, const char *message, void *arg)
 {
 	(void)level;
+	if (!begin_sink())
+		return;
 	check(arg == &calls);
 	check(message[0]);
 	what_waits(h_reg);
@@ -103,7 +141,7 @@ static void sink(int level, const char *message, void *arg)
 		check(ibc_unregister_client_async(&late, on_late_done) == 0);
 	}
 	ibc_set_log(sink, &calls);
-	h_changed();
+	end_sink();
 }
 
 static int fail_first(struct rec *rec, struct ibc_device *d)
@@ -127,9 +165,8 @@ static void g04_the_log_sink_may_call_everything(void **state)
 	rec_register(&a);
 	dev = h_device("soft0");
 	data = ibc_alloc_or_get_client_data(dev, &a.client);
-	calls = 0;
 	late_done = false;
-	ibc_set_log(sink, &calls);
+	set_sink(sink);
 
 	fake_fail(FAKE_OPEN, EACCES, 1); /* in a dispatcher: open failed */
 	fake_add("soft1", 0x22);
@@ -152,9 +189,7 @@ static void g04_the_log_sink_may_call_everything(void **state)
 	wait_for(h2_is(dev, IBC_DEVICE_GONE)); /* gone */
 	wait_for(__atomic_load_n(&late_done, __ATOMIC_SEQ_CST));
 	wait_for(__atomic_load_n(&calls, __ATOMIC_SEQ_CST) >= 6);
-	h_fence();
-	ibc_set_log(NULL, NULL);
-	h_fence();
+	no_more_sinks();
 	rec_unregister(&c);
 	ibc_put_device(dev);
 	rec_unregister(&a);
@@ -167,12 +202,13 @@ static void log_from_within(int level, const char *message, void *arg)
 	(void)level;
 	(void)message;
 	(void)arg;
-	__atomic_add_fetch(&calls, 1, __ATOMIC_SEQ_CST);
-	if (h_mode == H_NONE)
+	if (!begin_sink())
 		return;
+	__atomic_add_fetch(&calls, 1, __ATOMIC_SEQ_CST);
 	fake_fail(FAKE_LIST, EMFILE, 1);
 	(void)ibc_rescan(h_reg);
 	ibc_remove_device(dev);
+	end_sink();
 }
 
 static void g04_a_sink_that_logs_does_not_recurse(void **state)
@@ -182,13 +218,11 @@ static void g04_a_sink_that_logs_does_not_recurse(void **state)
 	rec_init(&a, "a", 0);
 	rec_register(&a);
 	dev = h_device("soft0");
-	calls = 0;
-	ibc_set_log(log_from_within, NULL);
+	set_sink(log_from_within);
 	fake_rename("soft0", "roce0");
 	wait_for(h2_is(dev, IBC_DEVICE_GONE));
+	no_more_sinks();
 	fake_fail(FAKE_LIST, 0, 0);
-	ibc_set_log(NULL, NULL);
-	h_fence();
 	assert_in_range(__atomic_load_n(&calls, __ATOMIC_SEQ_CST), 1, 10);
 	ibc_put_device(dev);
 	rec_unregister(&a);
@@ -213,12 +247,11 @@ static void g04_a_sink_may_open_a_registry(void **state)
 	(void)state;
 	fake_add("soft0", 0x11);
 	rec_init(&a, "a", 0);
-	calls = 0;
-	ibc_set_log(open_and_close, NULL);
+	set_sink(open_and_close);
 	fake_fail(FAKE_OPEN, EACCES, 1);
 	rec_register(&a);
 	wait_for(__atomic_load_n(&calls, __ATOMIC_SEQ_CST));
-	ibc_set_log(NULL, NULL);
+	no_more_sinks();
 	h_fence();
 	rec_unregister(&a);
 }
