@@ -735,6 +735,7 @@ enum ibc_log_level {
  * @fn: called with each message (one line, without the newline), in whatever
  *	thread it arises, under no lock, concurrently. It counts as a callback;
  *	messages that arise inside it are dropped. NULL: back to the default.
+ *	One that was replaced may still be at work in another thread.
  * @arg: last argument of @fn
  *
  * Process-wide. By default nothing is printed unless the environment has
