@@ -3,7 +3,8 @@
 # From `ctest --show-only=json-v1`: a CTestTestfile.cmake with each program
 # below $bin behind valgrind. Tests labelled "no-valgrind" are left out. What is
 # only possibly lost is no error: lists of libnl, stacks of threads that run at
-# exit.
+# exit. Without fair scheduling a thread that sends signals can keep the one that
+# is to handle them from ever running.
 
 def quote: "[==[" + . + "]==]";
 def property(name): [(.properties // [])[] | select(.name == name) | .value][0];
@@ -12,7 +13,7 @@ def list: map(tostring) | join(";");
 .tests[]
 | select(.command != null and (.command[0] | startswith($bin)))
 | select((property("LABELS") // []) | index("no-valgrind") | not)
-| "add_test(" + (.name | quote) + " valgrind -q --error-exitcode=99 "
+| "add_test(" + (.name | quote) + " valgrind -q --fair-sched=yes --error-exitcode=99 "
 	+ "--leak-check=full --show-leak-kinds=definite,indirect "
 	+ "--errors-for-leak-kinds=definite,indirect "
 	+ (.command | map(quote) | join(" ")) + ")",
