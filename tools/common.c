@@ -45,19 +45,31 @@ void tool_init(const char *name)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 }
 
+/* an argument may hold anything: a terminal must not obey it */
+static void put_printable(const char *text)
+{
+	for (; *text; text++)
+		putc((unsigned char)*text < ' ' || *text == 127 ? '?' : *text,
+		     stderr);
+}
+
 void tool_error(const char *what, const char *why, ...)
 {
+	char *text = NULL;
 	va_list args;
 
 	va_start(args, why);
+	if (vasprintf(&text, why, args) < 0)
+		text = NULL;
+	va_end(args);
 	flockfile(stderr);
 	fprintf(stderr, "%s: ", command);
-	if (what)
-		fprintf(stderr, "%s: ", what);
-	vfprintf(stderr, why, args);
+	put_printable(what);
+	fputs(": ", stderr);
+	put_printable(text ? text : why);
 	fputc('\n', stderr);
 	funlockfile(stderr);
-	va_end(args);
+	free(text);
 }
 
 /* For getopt_long() with opterr 0, which has just returned '?' or ':'. */

@@ -16,7 +16,7 @@ enum {
 #define TOOL_GUID_SIZE sizeof("0123:4567:89ab:cdef")
 
 void tool_init(const char *name);
-/* "command: what: why" on standard error; what may be NULL */
+/* "command: what: why" on standard error */
 void tool_error(const char *what, const char *why, ...)
 	__attribute__((format(printf, 2, 3)));
 int tool_bad_option(char **argv, int opt);

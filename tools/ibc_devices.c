@@ -289,7 +289,7 @@ static int show(struct ibc_registry *reg)
 	else if (!error)
 		print_table();
 	if (error && !ferror(stdout)) {
-		tool_error(NULL, "%s", strerror(error));
+		tool_error("list of devices", "%s", strerror(error));
 		return TOOL_FAILED;
 	}
 	return explain_missing();

@@ -6,11 +6,19 @@
  * SOFTVERBS_DIR (softverbs(1) `run` and `env` set both) find the fabric's
  * devices through libibverbs. These functions are what the softverbs command
  * does, for C programs; no special right is needed but to be the directory's
- * owner.
+ * owner. The program itself need not run under the interposer.
  *
- * They return 0 or a positive errno value and may be called by any thread, one
- * at a time for each struct softverbs. A fabric may be used by any number of
- * processes at once.
+ * All but softverbs_open() and softverbs_close() return 0 or a positive errno
+ * value; errno itself is of no meaning then. Beside what is said of each they
+ * may return ENOMEM, ENOENT (the fabric's directory is gone), EINVAL (a file in
+ * it is damaged), EMFILE (fewer than a dozen descriptors are left), and what the
+ * file system says: EACCES, ENFILE, ENOSPC, EDQUOT, EROFS, EIO, ENOLCK and the
+ * like.
+ *
+ * Any number of threads and processes may work on a fabric at once, threads with
+ * one struct softverbs, too. They are not for signal handlers. They take the
+ * lock on the fabric, which others hold for moments only; just
+ * softverbs_remove_device() waits for longer, and then without that lock.
  */
 #ifndef INFINIBAND_SOFTVERBS_H
 #define INFINIBAND_SOFTVERBS_H
@@ -40,31 +48,55 @@ enum softverbs_removal {
 
 /**
  * softverbs_open - open a fabric, making its directory if need be
- * @dir: the directory; NULL: $SOFTVERBS_DIR, else $XDG_RUNTIME_DIR/softverbs,
- *	else /tmp/softverbs-UID
+ * @dir: the directory; NULL: $SOFTVERBS_DIR, else
+ *	$XDG_RUNTIME_DIR/softverbs, else /tmp/softverbs-UID. The environment is
+ *	not looked at in setuid programs.
  *
- * Return: the fabric, for softverbs_close(); NULL and errno: EPERM (the
- *	directory is somebody else's, or others may enter it), ENOTDIR, ENOMEM,
- *	or what mkdir(2) or open(2) said
+ * The directory that it is in must exist. A relative path is one from today's
+ * working directory; with that the whole may have 174 bytes. A child that is
+ * forked may go on using the fabric; the descriptor is closed by execve(2).
+ *
+ * Any thread may call it, at any time.
+ *
+ * Return: the fabric, for softverbs_close(); NULL and errno:
+ * EPERM: the directory is somebody else's, or others may enter it;
+ * ENOTDIR: it is not a directory, or a symbolic link;
+ * ENAMETOOLONG: the path is too long;
+ * EINVAL, ELOOP: a file in it is not one of a fabric;
+ * ENOMEM; or what getcwd(2), mkdir(2) or open(2) said, such as ENOENT, EACCES,
+ * EROFS, ENOSPC, EMFILE
  */
 struct softverbs *softverbs_open(const char *dir);
 
 /**
  * softverbs_close - forget a fabric; its devices stay
  * @sv: the fabric; NULL does nothing
+ *
+ * No other call on this struct may be under way. It cannot fail.
  */
 void softverbs_close(struct softverbs *sv);
 
 /**
  * softverbs_add_device - hot-add a device
  * @sv: the fabric
- * @name: its name: letters, digits, '_', '-', '.', at most 63 of them
+ * @name: its name: letters, digits, '_', '-', '.', at most 63 of them, and the
+ *	first not '-' nor '.'
  * @guid: node GUID in network byte order; 0: one of the fabric's making
  * @ports: number of ports, 1 to 255; 0: one
  * @removal: enum softverbs_removal
  *
- * Return: 0; EINVAL; EEXIST (the name is taken, maybe by a device whose removal
- *	still waits); or what the file system said
+ * All ports are up, with Ethernet as their link layer. GID 0 of port 1 is
+ * fe80:: and the GUID; those of further ports differ from it in a byte. P_Key 0
+ * is 0xffff. When it returns the device is in every list that is read from then
+ * on.
+ *
+ * Any thread may call it, at any time.
+ *
+ * Return: 0;
+ * EINVAL: @sv or @name is NULL, the name is not good, there are too many ports,
+ *	or no such removal;
+ * EEXIST: the name is taken, maybe by a device whose removal still waits;
+ * or what is said at the top
  */
 int softverbs_add_device(struct softverbs *sv, const char *name, __be64 guid,
 			 uint32_t ports, uint32_t removal);
@@ -74,10 +106,23 @@ int softverbs_add_device(struct softverbs *sv, const char *name, __be64 guid,
  * @sv: the fabric
  * @name: its name
  * @timeout_ms: with SOFTVERBS_REMOVAL_WAIT how long to wait for the holders, in
- *	milliseconds; -1: for ever
+ *	milliseconds; 0: not at all; -1: for ever. Without meaning for
+ *	SOFTVERBS_REMOVAL_FATAL, which never waits.
  *
- * Return: 0; ENODEV (no such device); ETIMEDOUT: it stays unlisted and its name
- *	taken until the last holder closes; EINVAL
+ * The device leaves the list first. Who is killed has closed; a forked child
+ * holds on as long as it has the context's descriptors. Signals do not end the
+ * waiting. Who waits for a context of its own waits for ever.
+ *
+ * Any thread may call it, at any time. While it waits, others go on with the same
+ * struct softverbs; other devices are not held up.
+ *
+ * Return: 0: nobody has the device open (WAIT), or all have been told (FATAL);
+ * EINVAL: @sv or @name is NULL, @timeout_ms is less than -1;
+ * ENODEV: no such device is listed;
+ * ETIMEDOUT: it is not listed any more, and its name stays taken until the last
+ *	holder closes;
+ * or what is said at the top: after ENOMEM and EMFILE it may be off the list, as
+ * after ETIMEDOUT
  */
 int softverbs_remove_device(struct softverbs *sv, const char *name,
 			    int timeout_ms);
@@ -86,9 +131,17 @@ int softverbs_remove_device(struct softverbs *sv, const char *name,
  * softverbs_rename_device - rename a device, as `rdma dev set` does
  * @sv: the fabric
  * @old_name: its name
- * @new_name: the name it gets
+ * @new_name: the name it gets; as in softverbs_add_device()
  *
- * Return: 0; ENODEV; EEXIST; EINVAL
+ * Index, GUID and open contexts stay as they are, and no event comes.
+ *
+ * Any thread may call it, at any time.
+ *
+ * Return: 0;
+ * EINVAL: an argument is NULL, or the new name is not good;
+ * ENODEV: no such device is listed;
+ * EEXIST: the new name is taken, maybe by this very device;
+ * or what is said at the top
  */
 int softverbs_rename_device(struct softverbs *sv, const char *old_name,
 			    const char *new_name);
@@ -100,9 +153,17 @@ int softverbs_rename_device(struct softverbs *sv, const char *old_name,
  * @port: port number, from 1
  * @up: IBV_PORT_ACTIVE if true, else IBV_PORT_DOWN
  *
- * A change is told to all open contexts: IBV_EVENT_PORT_ACTIVE or _PORT_ERR.
+ * A change is told to all open contexts: IBV_EVENT_PORT_ACTIVE or _PORT_ERR. A
+ * port that is so already stays so, and nobody is told.
  *
- * Return: 0; ENODEV; EINVAL (no such port)
+ * Any thread may call it, at any time.
+ *
+ * Return: 0;
+ * EINVAL: @sv or @name is NULL, or the device has no such port;
+ * ENODEV: no such device is listed;
+ * ENOBUFS: a context does not read its events and can queue no more; the port
+ *	was changed, and the other contexts have been told;
+ * or what is said at the top
  */
 int softverbs_set_port(struct softverbs *sv, const char *name, uint32_t port,
 		       bool up);
@@ -112,11 +173,24 @@ int softverbs_set_port(struct softverbs *sv, const char *name, uint32_t port,
  * @sv: the fabric
  * @name: the device
  * @spec: what `softverbs event` takes after the name: "TYPE [--port P | --qp N
- *	| --cq N | --srq N | --wq N] [--pid PID] [--count N]"
+ *	| --cq N | --srq N | --wq N] [--pid PID] [--count N]"; softverbs(7) has
+ *	the types
  *
- * Return: 0; ENODEV; ENXIO (no such port); ENOENT (no context has that
- *	object); EINVAL; ENOBUFS (a
- *	context does not read its events and can queue no more)
+ * It goes to all open contexts of the device; that of an object to each which
+ * has such an object. Nothing else changes. That nobody has the device open is
+ * no error for an event of a port or the device.
+ *
+ * Any thread may call it, at any time.
+ *
+ * Return: 0;
+ * EINVAL: an argument is NULL, or the text is not right: no such type or
+ *	option, an element that is missing or not of this type, a bad number;
+ * ENODEV: no such device is listed;
+ * ENXIO: it has no such port;
+ * ENOENT: no context has that object, or none is of process PID;
+ * ENOBUFS: a context does not read its events and can queue no more; some may
+ *	have got all of them, and some none;
+ * or what is said at the top
  */
 int softverbs_send_event(struct softverbs *sv, const char *name,
 			 const char *spec);
@@ -126,9 +200,21 @@ int softverbs_send_event(struct softverbs *sv, const char *name,
  * @sv: the fabric
  * @name: the device
  * @spec: what `softverbs fault` takes after the name: "VERB=ERRNO[:N]",
- *	"VERB=delay:MS", "none", several of them apart by blanks
+ *	"VERB=delay:MS" (milliseconds), "none", several of them apart by blanks;
+ *	softverbs(7) has the verbs
  *
- * Return: 0; ENODEV; EINVAL
+ * They hold from the next call of the verb on, in all processes, open contexts
+ * included, and are added to those that are there; a verb can have an error and
+ * a delay. If one word is wrong, none is obeyed.
+ *
+ * Any thread may call it, at any time.
+ *
+ * Return: 0;
+ * EINVAL: an argument is NULL, or the text is not right: no word, no such verb
+ *	or errno name, N or MS not within 1 to 1,000,000,000;
+ * ENODEV: no such device is listed;
+ * EIO: the faults could not be written;
+ * or what is said at the top
  */
 int softverbs_set_fault(struct softverbs *sv, const char *name,
 			const char *spec);

@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <infiniband/verbs.h>
+
 #include "context.h"
 
 /* for writing, if somebody has it open for reading */
@@ -23,35 +25,49 @@ static int open_fifo(int dir, const char *name)
 	if (fd >= 0 && (fstat(fd, &st) || !S_ISFIFO(st.st_mode))) {
 		close(fd);
 		fd = -1;
+		errno = ENXIO;
 	}
 	return fd;
 }
 
-static uint32_t read_pid(int dir)
+/* who cannot open anything does not know */
+static bool may_be_held(int fd)
+{
+	return fd >= 0 || errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+}
+
+static void read_header(struct sv_context *ctx)
 {
 	struct sv_objects_header header;
-	int fd = openat(dir, "objects", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	bool good;
+	int fd = sv_open_file(ctx->dir, "objects", O_RDONLY);
 
+	ctx->pid = 0;
+	ctx->told = SV_NOT_TOLD;
 	if (fd < 0)
-		return 0;
-	good = pread(fd, &header, sizeof(header), 0) == sizeof(header) &&
-	       header.magic == SV_OBJECTS_MAGIC;
+		return;
+	if (pread(fd, &header, sizeof(header), 0) == sizeof(header) &&
+	    header.magic == SV_OBJECTS_MAGIC) {
+		ctx->pid = header.pid;
+		ctx->told = header.told;
+	}
 	close(fd);
-	return good ? header.pid : 0;
 }
 
 bool sv_context_open(struct sv_context *ctx, int parent, const char *id)
 {
+	bool held;
+
 	ctx->cmd = ctx->async = -1;
 	ctx->dir = sv_open_dir(parent, id);
 	if (ctx->dir < 0)
 		return false;
 	ctx->cmd = open_fifo(ctx->dir, "cmd");
+	held = may_be_held(ctx->cmd);
 	ctx->async = open_fifo(ctx->dir, "async");
-	ctx->pid = read_pid(ctx->dir);
-	if (ctx->cmd >= 0 || ctx->async >= 0)
+	if (held || may_be_held(ctx->async)) {
+		read_header(ctx);
 		return true;
+	}
 	sv_context_close(ctx);
 	return false;
 }
@@ -67,18 +83,21 @@ void sv_context_close(struct sv_context *ctx)
 	ctx->cmd = ctx->async = ctx->dir = -1;
 }
 
-int sv_context_mark_fatal(struct sv_context *ctx)
+static int mark(struct sv_context *ctx, off_t at, uint32_t value)
 {
-	const uint32_t fatal = 1;
-	int fd = openat(ctx->dir, "objects", O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = sv_open_file(ctx->dir, "objects", O_WRONLY);
 	ssize_t n;
 
 	if (fd < 0)
 		return errno;
-	n = pwrite(fd, &fatal, sizeof(fatal),
-		   offsetof(struct sv_objects_header, fatal));
+	n = pwrite(fd, &value, sizeof(value), at);
 	close(fd);
-	return n == sizeof(fatal) ? 0 : EIO;
+	return n == sizeof(value) ? 0 : EIO;
+}
+
+int sv_context_mark_faults(struct sv_context *ctx)
+{
+	return mark(ctx, offsetof(struct sv_objects_header, faults), 1);
 }
 
 /* the reader may go at any time: that must not kill the caller */
@@ -102,40 +121,86 @@ static int write_quietly(int fd, const void *buf, size_t len)
 	return error;
 }
 
-int sv_context_send(struct sv_context *ctx, const struct sv_event *event)
+static int send(struct sv_context *ctx, const void *events, size_t len)
 {
 	int error;
 
 	if (ctx->async < 0)
 		return 0;
-	error = write_quietly(ctx->async, event, sizeof(*event));
+	error = write_quietly(ctx->async, events, len);
 	/* a kernel has more room than a new pipe */
 	if (error == EAGAIN && fcntl(ctx->async, F_SETPIPE_SZ, 1 << 20) > 0)
-		error = write_quietly(ctx->async, event, sizeof(*event));
+		error = write_quietly(ctx->async, events, len);
 	if (error == EAGAIN)
 		return ENOBUFS;
 	return error == EPIPE ? 0 : error;
+}
+
+int sv_context_send(struct sv_context *ctx, const struct sv_event *event)
+{
+	return send(ctx, event, sizeof(*event));
+}
+
+static int end_channel(int dir, const char *entry, void *arg)
+{
+	const uint64_t end = SV_COMP_END;
+	int fd;
+
+	(void)arg;
+	if (strncmp(entry, "comp-", 5))
+		return 0;
+	fd = open_fifo(dir, entry);
+	if (fd >= 0) {
+		write_quietly(fd, &end, sizeof(end));
+		close(fd);
+	}
+	return 0;
+}
+
+/* the verbs first: who has read the event finds them failing */
+void sv_context_end(struct sv_context *ctx)
+{
+	const off_t told = offsetof(struct sv_objects_header, told);
+	const struct sv_event events[] = {
+		{ .type = IBV_EVENT_DEVICE_FATAL },
+		{ .type = SV_EVENT_END },
+	};
+	int error;
+
+	mark(ctx, offsetof(struct sv_objects_header, fatal), 1);
+	error = send(ctx, events, sizeof(events));
+	if (error) {
+		/* who empties the queue before it is marked gets it now */
+		mark(ctx, told, SV_TELL_YOURSELF);
+		error = send(ctx, events, sizeof(events));
+	}
+	if (!error)
+		mark(ctx, told, SV_TOLD);
+	sv_for_each_entry(ctx->dir, ".", end_channel, NULL);
 }
 
 int sv_context_objects(struct sv_context *ctx, enum sv_kind kind,
 		       int (*fn)(const struct sv_object *object, void *arg),
 		       void *arg)
 {
-	int fd = openat(ctx->dir, "objects", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = sv_open_file(ctx->dir, "objects", O_RDONLY), ret = 0;
 	off_t at = sizeof(struct sv_objects_header);
-	struct sv_object object;
-	unsigned int i;
-	int ret = 0;
+	const off_t end = at + SV_MAX_OBJECTS * sizeof(struct sv_object);
+	struct sv_object objects[256];
+	ssize_t i, num = 1;
 
 	if (fd < 0)
 		return 0;
-	for (i = 0; !ret && i < SV_MAX_OBJECTS; i++, at += sizeof(object)) {
-		if (pread(fd, &object, sizeof(object), at) != sizeof(object))
-			break;
-		if (object.kind == SV_NONE || object.kind >= SV_NUM_KINDS ||
-		    (kind != SV_NONE && object.kind != kind))
-			continue;
-		ret = fn(&object, arg);
+	for (; !ret && num > 0 && at < end; at += num * sizeof(objects[0])) {
+		num = pread(fd, objects, sizeof(objects), at);
+		num /= (ssize_t)sizeof(objects[0]);
+		for (i = 0; !ret && i < num; i++) {
+			if (objects[i].kind == SV_NONE ||
+			    objects[i].kind >= SV_NUM_KINDS ||
+			    (kind != SV_NONE && objects[i].kind != kind))
+				continue;
+			ret = fn(&objects[i], arg);
+		}
 	}
 	close(fd);
 	return ret;
@@ -181,7 +246,7 @@ static void add_fd(struct fds *fds, int fd)
 {
 	struct pollfd *more;
 
-	if (fd < 0)
+	if (fd < 0 || fds->error)
 		return;
 	if (fds->num == fds->max) {
 		fds->max = fds->max ? 2 * fds->max : 16;
@@ -192,19 +257,26 @@ static void add_fd(struct fds *fds, int fd)
 		}
 		fds->fds = more;
 	}
-	fds->fds[fds->num++] = (struct pollfd){ .fd = dup(fd) };
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0)
+		fds->error = errno;
+	else
+		fds->fds[fds->num++] = (struct pollfd){ .fd = fd };
 }
 
 static int collect(int parent, const char *id, void *arg)
 {
 	struct sv_context ctx;
+	struct fds *fds = arg;
 
 	if (!sv_context_open(&ctx, parent, id))
 		return 0;
-	add_fd(arg, ctx.cmd);
-	add_fd(arg, ctx.async);
+	add_fd(fds, ctx.cmd);
+	add_fd(fds, ctx.async);
+	if (ctx.cmd < 0 && ctx.async < 0)
+		fds->error = EMFILE;
 	sv_context_close(&ctx);
-	return ((struct fds *)arg)->error;
+	return fds->error;
 }
 
 static int64_t now_ms(void)

@@ -12,9 +12,6 @@
 
 #include "control.h"
 
-#define LISTED "class/infiniband_verbs"
-#define NAMES  "class/infiniband"
-
 static bool is_node(const char *name)
 {
 	size_t len = strlen(name);
@@ -76,7 +73,7 @@ int sv_device_find(struct softverbs *sv, const char *name,
 	error = sv_lock(sv);
 	if (error)
 		return error;
-	if (sv_for_each_entry(sv->dir, LISTED, match, &find))
+	if (sv_for_each_entry(sv->dir, SV_LISTED, match, &find))
 		return 0;
 	sv_unlock(sv);
 	return ENODEV;
@@ -100,13 +97,14 @@ static int each(int parent, const char *entry, void *arg)
 	return ret;
 }
 
-static int each_locked(struct softverbs *sv,
-		       int (*fn)(struct sv_device *dev, void *arg), void *arg)
+int sv_device_each_locked(struct softverbs *sv,
+			  int (*fn)(struct sv_device *dev, void *arg),
+			  void *arg)
 {
 	struct sv_device dev = { .sv = sv };
 	struct find find = { .dev = &dev, .fn = fn, .arg = arg };
 
-	return sv_for_each_entry(sv->dir, LISTED, each, &find);
+	return sv_for_each_entry(sv->dir, SV_LISTED, each, &find);
 }
 
 int sv_device_each(struct softverbs *sv,
@@ -116,17 +114,14 @@ int sv_device_each(struct softverbs *sv,
 
 	if (ret)
 		return ret;
-	ret = each_locked(sv, fn, arg);
+	ret = sv_device_each_locked(sv, fn, arg);
 	sv_unlock(sv);
 	return ret;
 }
 
 void sv_device_touch(struct sv_device *dev)
 {
-	char path[64 + SV_NODE_MAX];
-
-	snprintf(path, sizeof(path), LISTED "/%s", dev->node);
-	utimensat(dev->sv->dir, path, NULL, AT_SYMLINK_NOFOLLOW);
+	futimens(dev->dir, NULL);
 }
 
 struct tell {
@@ -151,144 +146,83 @@ int sv_device_tell(struct sv_device *dev, uint32_t type, uint64_t element)
 	return tell.error;
 }
 
-/* ---- sweeping ---- */
-
-static void free_name(struct softverbs *sv, const char *name)
-{
-	char path[64 + SV_NAME_MAX];
-
-	snprintf(path, sizeof(path), NAMES "/%s", name);
-	sv_remove_tree(sv->dir, path, 1);
-}
-
-static int held(struct sv_context *ctx, void *arg)
-{
-	(void)ctx;
-	(void)arg;
-	return 1;
-}
-
-static int sweep_one(int parent, const char *entry, void *arg)
-{
-	struct softverbs *sv = arg;
-	struct sv_state state;
-	int dir = sv_open_dir(parent, entry);
-	bool is_held;
-
-	if (dir < 0)
-		return 0;
-	is_held = sv_for_each_context(dir, held, NULL);
-	/* with removal "fatal" the name was free at once, maybe reused */
-	if (!is_held && !sv_state_load(dir, &state)) {
-		if (state.removal == SOFTVERBS_REMOVAL_WAIT)
-			free_name(sv, state.name);
-		sv_state_free(&state);
-	}
-	close(dir);
-	if (!is_held)
-		sv_remove_tree(parent, entry, 3);
-	return 0;
-}
-
-static int sweep_new(int parent, const char *entry, void *arg)
-{
-	(void)arg;
-	sv_remove_tree(parent, entry, 3);
-	return 0;
-}
-
-void sv_sweep(struct softverbs *sv)
-{
-	sv_for_each_entry(sv->dir, "removed", sweep_one, sv);
-	sv_for_each_entry(sv->dir, "new", sweep_new, NULL);
-}
-
 /* ---- adding ---- */
+
+/*
+ * In place, in one write that a kill cannot tear; killed before the first one,
+ * the file is empty. A file replaced by another would leave a deleted inode for
+ * each device, and ext4 looks at all of them whenever it makes a file.
+ */
+static int store_next(int fd, uint32_t index)
+{
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%-10u\n", index);
+	ssize_t n = pwrite(fd, text, len, 0);
+
+	if (n < 0)
+		return errno;
+	return n == len ? 0 : ENOSPC;
+}
 
 static int next_index(struct softverbs *sv, uint32_t *index)
 {
-	char text[32] = "0";
-	int error = sv_read_file(sv->dir, "next", text, sizeof(text));
+	char text[32] = "";
+	int fd, error = sv_read_file(sv->dir, "next", text, sizeof(text));
 
 	if (error && error != ENOENT)
 		return error;
-	if (sscanf(text, "%u", index) != 1)
+	*index = 0;
+	if (text[0] && sscanf(text, "%u", index) != 1)
 		return EINVAL;
-	snprintf(text, sizeof(text), "%u\n", *index + 1);
-	return sv_write_file(sv->dir, "next", text, strlen(text));
+	fd = sv_open_file(sv->dir, "next", O_WRONLY | O_CREAT);
+	if (fd < 0)
+		return errno;
+	error = store_next(fd, *index + 1);
+	close(fd);
+	return error;
 }
 
-static int has_name(struct sv_device *dev, void *arg)
-{
-	return strcmp(dev->state.name, arg) == 0;
-}
+#define MANY_NODES 65536
 
-static int removed_has_name(int parent, const char *entry, void *arg)
+static int mark_node(int parent, const char *entry, void *arg)
 {
-	struct sv_state state;
-	int dir = sv_open_dir(parent, entry);
-	int yes = 0;
+	unsigned long minor;
+	uint8_t *used = arg;
 
-	if (dir < 0)
+	(void)parent;
+	if (!is_node(entry))
 		return 0;
-	if (!sv_state_load(dir, &state)) {
-		yes = state.removal == SOFTVERBS_REMOVAL_WAIT &&
-		      strcmp(state.name, arg) == 0;
-		sv_state_free(&state);
-	}
-	close(dir);
-	return yes;
+	minor = strtoul(entry + 6, NULL, 10);
+	if (minor < MANY_NODES)
+		used[minor / 8] |= 1U << minor % 8;
+	return 0;
 }
 
-/* lock held. A name without a device: who made it was killed on the way. */
-static bool name_is_used(struct softverbs *sv, const char *name)
+/*
+ * As the kernel: the lowest that is free, reused at once. The directory is read
+ * once, since asking for one name after the other makes adding many slow.
+ */
+static void free_node(int listed, char *node, size_t size)
 {
-	return each_locked(sv, has_name, (void *)name) ||
-	       sv_for_each_entry(sv->dir, "removed", removed_has_name,
-				 (void *)name);
-}
-
-static int make_name(struct softverbs *sv, const char *name, __be64 guid)
-{
-	char path[64 + SV_NAME_MAX], text[32];
-	int dir, error;
-
-	snprintf(path, sizeof(path), NAMES "/%s", name);
-	if (mkdirat(sv->dir, path, 0700))
-		return errno;
-	dir = sv_open_dir(sv->dir, path);
-	if (dir < 0)
-		return errno;
-	sv_format_guid(guid, text, sizeof(text));
-	error = sv_write_file(dir, "node_guid", text, strlen(text));
-	close(dir);
-	return error;
-}
-
-/* lock held; EEXIST */
-static int take_name(struct softverbs *sv, const char *name, __be64 guid)
-{
-	int error = make_name(sv, name, guid);
-
-	if (error == EEXIST && !name_is_used(sv, name)) {
-		free_name(sv, name);
-		error = make_name(sv, name, guid);
-	}
-	return error;
-}
-
-/* as the kernel: the lowest that is free, reused at once */
-static void free_node(struct softverbs *sv, char *path, size_t size)
-{
+	uint8_t used[MANY_NODES / 8] = {};
 	unsigned int minor = 0;
 	struct stat st;
 
+	sv_for_each_entry(listed, ".", mark_node, used);
+	while (minor < MANY_NODES && used[minor / 8] & 1U << minor % 8)
+		minor++;
 	do {
-		snprintf(path, size, LISTED "/uverbs%u", minor++);
-	} while (!fstatat(sv->dir, path, &st, AT_SYMLINK_NOFOLLOW));
+		snprintf(node, size, "uverbs%u", minor++);
+	} while (!fstatat(listed, node, &st, AT_SYMLINK_NOFOLLOW));
 }
 
-/* the link-local address that the GUID makes, and the default P_Key */
+#define GUID_PORT_BYTE 3 /* of 8 */
+
+/*
+ * The link-local address that the GUID makes, and the default P_Key. Further
+ * ports differ in a byte of the GUID that is the same in all of make_guid()'s,
+ * so that they cannot have the GID of another device.
+ */
 static void init_ports(struct sv_state *state)
 {
 	struct sv_port *p;
@@ -301,7 +235,7 @@ static void init_ports(struct sv_state *state)
 		p->gid[0][0] = 0xfe;
 		p->gid[0][1] = 0x80;
 		memcpy(&p->gid[0][8], &state->guid, 8);
-		p->gid[0][15] += i;
+		p->gid[0][8 + GUID_PORT_BYTE] ^= i;
 	}
 }
 
@@ -317,24 +251,55 @@ static int write_device(int dir, const struct sv_state *state)
 	return error ? error : sv_state_store(dir, state);
 }
 
-/* made aside, then listed by one rename */
-static int list_device(struct softverbs *sv, const struct sv_state *state)
+/* aside, before its name is taken */
+static int make_new(int new, const char *entry, const struct sv_state *state)
 {
-	char from[64], to[64];
 	int dir, error;
 
-	snprintf(from, sizeof(from), "new/%u", state->index);
-	if (mkdirat(sv->dir, from, 0700))
+	if (mkdirat(new, entry, 0700))
 		return errno;
-	dir = sv_open_dir(sv->dir, from);
+	dir = sv_open_dir(new, entry);
 	if (dir < 0)
 		return errno;
 	error = write_device(dir, state);
 	close(dir);
+	return error;
+}
+
+/* by one rename */
+static int list_new(struct softverbs *sv, int new, const char *entry)
+{
+	int listed = sv_open_dir(sv->dir, SV_LISTED), error;
+	char node[SV_NODE_MAX];
+
+	if (listed < 0)
+		return errno;
+	free_node(listed, node, sizeof(node));
+	error = renameat(new, entry, listed, node) ? errno : 0;
+	close(listed);
+	return error;
+}
+
+static int list_device(struct softverbs *sv, const struct sv_state *state)
+{
+	int new = sv_open_dir(sv->dir, "new"), error;
+	char entry[16];
+
+	if (new < 0)
+		return errno;
+	snprintf(entry, sizeof(entry), "%u", state->index);
+	error = make_new(new, entry, state);
+	if (!error)
+		error = sv_take_name(sv, state->name, state->guid);
+	if (!error) {
+		error = list_new(sv, new, entry);
+		if (error)
+			sv_free_name(sv, state->name);
+	}
 	if (error)
-		return error;
-	free_node(sv, to, sizeof(to));
-	return renameat(sv->dir, from, sv->dir, to) ? errno : 0;
+		sv_remove_tree(new, entry, 3);
+	close(new);
+	return error;
 }
 
 /* locally administered, and different in each fabric */
@@ -346,6 +311,8 @@ static __be64 make_guid(struct softverbs *sv, uint32_t index)
 
 	if (!fstat(sv->dir, &st))
 		g[5] = st.st_ino;
+	g[2] ^= index >> 24;
+	g[5] ^= index >> 16;
 	g[6] = index >> 8;
 	g[7] = index;
 	memcpy(&guid, g, sizeof(guid));
@@ -363,13 +330,7 @@ static int add_locked(struct softverbs *sv, struct sv_state *state)
 	if (!state->guid)
 		state->guid = make_guid(sv, state->index);
 	init_ports(state);
-	error = take_name(sv, state->name, state->guid);
-	if (error)
-		return error;
-	error = list_device(sv, state);
-	if (error)
-		free_name(sv, state->name);
-	return error;
+	return list_device(sv, state);
 }
 
 int sv_add_device_link(struct softverbs *sv, const char *name, __be64 guid,
@@ -405,29 +366,37 @@ int softverbs_add_device(struct softverbs *sv, const char *name, __be64 guid,
 
 /* ---- removing ---- */
 
-static int make_fatal(struct sv_context *ctx, void *arg)
+/* the list shrinks */
+static int move_to_removed(struct sv_device *dev)
 {
-	const struct sv_event event = { .type = IBV_EVENT_DEVICE_FATAL };
+	int listed = sv_open_dir(dev->sv->dir, SV_LISTED), removed, error = 0;
+	char entry[16];
 
-	(void)arg;
-	sv_context_mark_fatal(ctx);
-	sv_context_send(ctx, &event);
-	return 0;
+	if (listed < 0)
+		return errno;
+	removed = sv_open_dir(dev->sv->dir, "removed");
+	snprintf(entry, sizeof(entry), "%u", dev->state.index);
+	if (removed < 0 || renameat(listed, dev->node, removed, entry))
+		error = errno;
+	if (removed >= 0)
+		close(removed);
+	close(listed);
+	return error;
 }
 
-/* lock held: the list shrinks, then those who have it open are told */
+/* lock held; those who have it open are told after it has gone */
 static int unlist(struct sv_device *dev)
 {
-	char from[64 + SV_NODE_MAX], to[64];
+	bool fatal = dev->state.removal == SOFTVERBS_REMOVAL_FATAL;
+	int error = fatal ? sv_begin_names(dev->sv) : 0;
 
-	snprintf(from, sizeof(from), LISTED "/%s", dev->node);
-	snprintf(to, sizeof(to), "removed/%u", dev->state.index);
-	if (renameat(dev->sv->dir, from, dev->sv->dir, to))
-		return errno;
-	if (dev->state.removal == SOFTVERBS_REMOVAL_FATAL) {
-		free_name(dev->sv, dev->state.name);
-		sv_for_each_context(dev->dir, make_fatal, NULL);
-	}
+	if (!error)
+		error = move_to_removed(dev);
+	if (error || !fatal)
+		return error;
+	sv_free_name(dev->sv, dev->state.name);
+	sv_end_names(dev->sv);
+	sv_for_each_context(dev->dir, sv_make_fatal, NULL);
 	return 0;
 }
 
@@ -436,16 +405,18 @@ int softverbs_remove_device(struct softverbs *sv, const char *name,
 {
 	struct sv_device dev;
 	int error, dir;
+	bool waits;
 
 	if (timeout_ms < -1)
 		return EINVAL;
 	error = sv_device_find(sv, name, &dev);
 	if (error)
 		return error;
-	error = unlist(&dev);
-	dir = dev.state.removal == SOFTVERBS_REMOVAL_WAIT ? dup(dev.dir) : -1;
+	waits = dev.state.removal == SOFTVERBS_REMOVAL_WAIT;
+	dir = waits ? fcntl(dev.dir, F_DUPFD_CLOEXEC, 0) : -1;
+	error = waits && dir < 0 ? errno : unlist(&dev);
 	sv_device_done(&dev);
-	if (!error && dir >= 0)
+	if (!error && waits)
 		error = sv_wait_unheld(dir, timeout_ms);
 	if (dir >= 0)
 		close(dir);
@@ -458,22 +429,43 @@ int softverbs_remove_device(struct softverbs *sv, const char *name,
 
 /* ---- renaming ---- */
 
-/* the new name is taken before the old one is free: killed, it has one */
-static int rename_locked(struct sv_device *dev, const char *new_name)
+static int store_name(struct sv_device *dev)
 {
-	char text[SV_NAME_MAX + 2], old_name[SV_NAME_MAX];
-	int error = take_name(dev->sv, new_name, dev->state.guid);
+	char text[SV_NAME_MAX + 2];
+	int error = sv_state_store(dev->dir, &dev->state);
+
+	if (error)
+		return error;
+	snprintf(text, sizeof(text), "%s\n", dev->state.name);
+	return sv_write_file(dev->dir, "ibdev", text, strlen(text));
+}
+
+/* the new name is taken before the old one is free: killed, it has one */
+static int change_name(struct sv_device *dev, const char *new_name)
+{
+	int error = sv_take_name(dev->sv, new_name, dev->state.guid);
+	char old_name[SV_NAME_MAX];
 
 	if (error)
 		return error;
 	memcpy(old_name, dev->state.name, sizeof(old_name));
 	snprintf(dev->state.name, sizeof(dev->state.name), "%s", new_name);
-	snprintf(text, sizeof(text), "%s\n", new_name);
-	error = sv_state_store(dev->dir, &dev->state);
-	if (!error)
-		error = sv_write_file(dev->dir, "ibdev", text, strlen(text));
-	free_name(dev->sv, error ? new_name : old_name);
+	error = store_name(dev);
+	sv_free_name(dev->sv, error ? new_name : old_name);
 	sv_device_touch(dev);
+	return error;
+}
+
+static int rename_locked(struct sv_device *dev, const char *new_name)
+{
+	int error;
+
+	sv_sweep(dev->sv);
+	error = sv_begin_names(dev->sv);
+	if (error)
+		return error;
+	error = change_name(dev, new_name);
+	sv_end_names(dev->sv);
 	return error;
 }
 

@@ -43,7 +43,9 @@ static int parse_option(struct spec *spec, const char *option,
 	if (strcmp(option, "--pid") == 0)
 		return parse_number(value, &spec->pid);
 	if (strcmp(option, "--count") == 0)
-		return parse_number(value, &spec->count);
+		return parse_number(value, &spec->count) || !spec->count ?
+			       EINVAL :
+			       0;
 	for (i = 0; i < sizeof(elements) / sizeof(elements[0]); i++) {
 		if (strcmp(option, elements[i].option))
 			continue;
@@ -73,7 +75,10 @@ static int parse_words(struct spec *spec, char *text)
 			value = strtok_r(NULL, " \t", &save);
 		error = parse_option(spec, word, value);
 	}
+	/* an object's event needs one, the device's has none */
 	if (!error && spec->kind != SV_NONE && !spec->has_element)
+		error = EINVAL;
+	if (spec->type == IBV_EVENT_DEVICE_FATAL && spec->has_element)
 		error = EINVAL;
 	return error;
 }

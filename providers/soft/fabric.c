@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -70,18 +69,46 @@ static int open_top(const char *path, bool make, int *fd)
 
 static int make_layout(int dir)
 {
-	static const char *const dirs[] = { "class", "class/infiniband_verbs",
-					    "class/infiniband", "removed",
-					    "new" };
-	unsigned int i;
-	int error;
+	int class, error = make_dir(dir, "class");
 
-	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
-		error = make_dir(dir, dirs[i]);
-		if (error)
-			return error;
-	}
+	if (!error)
+		error = make_dir(dir, "removed");
+	if (!error)
+		error = make_dir(dir, "new");
+	if (error)
+		return error;
+	class = sv_open_dir(dir, "class");
+	if (class < 0)
+		return errno;
+	error = make_dir(class, "infiniband_verbs");
+	if (!error)
+		error = make_dir(class, "infiniband");
+	close(class);
+	return error;
+}
+
+static int check_lock(int dir, int flags)
+{
+	int fd = sv_open_file(dir, "lock", flags | O_RDWR);
+
+	if (fd < 0)
+		return errno;
+	close(fd);
 	return 0;
+}
+
+/* the paths of a struct ibv_device are short: without it devices would be lost */
+static int check_length(const char *path)
+{
+	char cwd[PATH_MAX];
+	size_t len = strlen(path);
+
+	if (path[0] != '/') {
+		if (!getcwd(cwd, sizeof(cwd)))
+			return errno;
+		len += strlen(cwd) + 1;
+	}
+	return len > SV_PATH_MAX ? ENAMETOOLONG : 0;
 }
 
 static int open_fabric(struct softverbs *sv, const char *dir, bool make)
@@ -90,17 +117,15 @@ static int open_fabric(struct softverbs *sv, const char *dir, bool make)
 	int error = sv_fabric_path(dir, path, sizeof(path));
 
 	if (!error)
+		error = check_length(path);
+	if (!error)
 		error = open_top(path, make, &sv->dir);
 	if (!error && make)
 		error = make_layout(sv->dir);
+	if (!error)
+		error = check_lock(sv->dir, make ? O_CREAT : 0);
 	if (error)
 		return error;
-	sv->lock =
-		openat(sv->dir, "lock",
-		       (make ? O_CREAT : 0) | O_RDWR | O_NOFOLLOW | O_CLOEXEC,
-		       0600);
-	if (sv->lock < 0)
-		return errno;
 	sv->path = strdup(path);
 	return sv->path ? 0 : ENOMEM;
 }
@@ -112,7 +137,7 @@ static struct softverbs *open_or_make(const char *dir, bool make)
 
 	if (!sv)
 		return NULL;
-	sv->dir = sv->lock = -1;
+	sv->dir = -1;
 	error = open_fabric(sv, dir, make);
 	if (!error)
 		return sv;
@@ -137,24 +162,49 @@ void softverbs_close(struct softverbs *sv)
 		return;
 	if (sv->dir >= 0)
 		close(sv->dir);
-	if (sv->lock >= 0)
-		close(sv->lock);
 	free(sv->path);
 	free(sv);
 }
 
+#define SPARE_FDS 12 /* more than anything needs with the lock */
+
+/* what cannot be opened would look as if it were not there */
+static int check_spare_fds(int fd)
+{
+	int spare[SPARE_FDS], num = 0, error = 0;
+
+	while (!error && num < SPARE_FDS) {
+		spare[num] = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		if (spare[num] < 0)
+			error = errno;
+		else
+			num++;
+	}
+	while (num > 0)
+		close(spare[--num]);
+	return error;
+}
+
+/* each thread's own: threads exclude each other as processes do */
+static _Thread_local struct sv_lock fabric_lock;
+
 /* never held while waiting for anything else */
 int sv_lock(struct softverbs *sv)
 {
-	while (flock(sv->lock, LOCK_EX))
-		if (errno != EINTR)
-			return errno;
-	return 0;
+	int error = sv_lock_file(&fabric_lock, sv->dir, "lock", 0);
+
+	if (error)
+		return error;
+	error = check_spare_fds(sv->dir);
+	if (error)
+		sv_unlock(sv);
+	return error;
 }
 
 void sv_unlock(struct softverbs *sv)
 {
-	flock(sv->lock, LOCK_UN);
+	(void)sv;
+	sv_unlock_file(&fabric_lock);
 }
 
 /* a name that is safe as a path component and in text */
@@ -170,11 +220,25 @@ bool sv_name_is_good(const char *name)
 	return true;
 }
 
+int sv_open_file(int dir, const char *name, int flags)
+{
+	int fd = openat(dir, name, flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK,
+			0600);
+	struct stat st;
+
+	if (fd < 0)
+		return -1;
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_nlink <= 1)
+		return fd;
+	close(fd);
+	errno = EINVAL;
+	return -1;
+}
+
 /* what fits, ended by a zero; EFBIG for more */
 int sv_read_file(int dir, const char *name, char *buf, size_t size)
 {
-	int fd = openat(dir, name,
-			O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	int fd = sv_open_file(dir, name, O_RDONLY);
 	size_t len = 0;
 	ssize_t n = 1;
 
@@ -234,17 +298,32 @@ int sv_write_file(int dir, const char *name, const char *text, size_t len)
 	return error;
 }
 
-int sv_open_dir(int dir, const char *name)
+/* an absolute path is the caller's own, and taken as it is */
+int sv_open_dir(int dir, const char *path)
 {
-	return openat(dir, name,
-		      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	size_t len = strcspn(path, "/");
+	char part[NAME_MAX + 1];
+	int fd, below, saved;
+
+	if (!len || !path[len])
+		return openat(dir, path, flags);
+	snprintf(part, sizeof(part), "%.*s", (int)len, path);
+	fd = openat(dir, part, flags);
+	if (fd < 0)
+		return -1;
+	below = sv_open_dir(fd, path + len + 1);
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return below;
 }
 
-int sv_for_each_entry(int dir, const char *name,
+int sv_for_each_entry(int dir, const char *path,
 		      int (*fn)(int parent, const char *entry, void *arg),
 		      void *arg)
 {
-	int fd = sv_open_dir(dir, name), ret = 0;
+	int fd = sv_open_dir(dir, path), ret = 0;
 	struct dirent *entry;
 	DIR *stream;
 

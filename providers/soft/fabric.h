@@ -12,10 +12,12 @@
  *	numbers			the last QP and WQ numbers given out, under a flock
  *	contexts/ID/		one for each open context
  *		cmd, async	FIFOs: what holds the device
- *		objects		pid, fatal mark, numbers of its objects
+ *		comp-N		FIFOs: its completion channels
+ *		objects		pid, marks, numbers of its objects; mapped
  *   class/infiniband/NAME/node_guid	the names that are taken
  *   removed/INDEX/		a removed device that is still held
- *   new/			devices being made
+ *   new/			devices being made; if there is anything, whoever
+ *				changed names last was killed on the way
  *
  * A context holds its device by the two FIFOs, which it keeps open for reading
  * and writing as cmd_fd and async_fd. Who opens one of them for writing learns
@@ -40,26 +42,49 @@
 #define SV_NUM_GIDS  16
 #define SV_NUM_PKEYS 16
 
+#define SV_LISTED "class/infiniband_verbs"
+#define SV_NAMES  "class/infiniband"
+
+/* of the fabric: with the longest name it fits in ibv_device.ibdev_path[256] */
+#define SV_PATH_MAX (256 - sizeof("/" SV_NAMES "/") + 1 - SV_NAME_MAX)
+
+/* a file that is locked; fd is -1 when it is not */
+struct sv_lock {
+	int fd;
+	struct sv_lock *next;
+};
+
+/* any number of threads may use it: nothing in it changes */
 struct softverbs {
 	int dir; /* O_DIRECTORY */
-	int lock;
 	char *path;
 };
 
 int sv_fabric_path(const char *dir, char *buf, size_t size);
 /* as softverbs_open(), but makes nothing */
 struct softverbs *sv_open_existing(const char *dir);
+/* a thread has one fabric locked at a time, and unlocks it itself */
 int sv_lock(struct softverbs *sv);
 void sv_unlock(struct softverbs *sv);
 bool sv_name_is_good(const char *name);
 
-/* small files, relative to a directory */
+/* ---- lock.c ---- */
+
+/* opens and locks; never waits for who may wait for anything else */
+int sv_lock_file(struct sv_lock *lock, int dir, const char *name, int flags);
+void sv_unlock_file(struct sv_lock *lock);
+
+/* ---- small files, relative to a directory ---- */
+
+/* a regular file that has no second name; else -1 and errno */
+int sv_open_file(int dir, const char *name, int flags);
 int sv_read_file(int dir, const char *name, char *buf, size_t size);
 int sv_write_file(int dir, const char *name, const char *text, size_t len);
 int sv_remove_tree(int dir, const char *name, int depth);
-int sv_open_dir(int dir, const char *name);
+/* @path: may have several components; none of them may be a link */
+int sv_open_dir(int dir, const char *path);
 /* calls fn for each entry but "." and ".."; stops at non-zero */
-int sv_for_each_entry(int dir, const char *name,
+int sv_for_each_entry(int dir, const char *path,
 		      int (*fn)(int parent, const char *entry, void *arg),
 		      void *arg);
 

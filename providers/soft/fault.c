@@ -3,21 +3,25 @@
  * Faults: the file `faults` of a device has a line "VERB error ERRNO COUNT"
  * (COUNT 0: until taken back) or "VERB delay MS" for each verb that is to fail
  * or to take its time. Whoever changes it, or counts one down, holds a flock on
- * it; it is then written anew in place, so it is never replaced under a lock.
+ * it; it is then written anew in place, so it is never replaced under a lock,
+ * by one write: who is killed leaves the old text or the new.
+ *
+ * Verbs do not look at the file each time: every context has a mark that says
+ * there may be faults. It is set before faults are stored and taken back where
+ * there are none, both under the lock on the file.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "control.h"
 
-#define MAX_FAULTS 64
+#define MAX_FAULTS 80 /* more than there are verbs */
 #define MAX_VERB   32
-#define MAX_FILE   4096
+#define MAX_FILE   8192 /* an error and a delay for each */
 
 struct fault {
 	char verb[MAX_VERB];
@@ -178,36 +182,40 @@ static int store(int fd, const struct faults *faults)
 			len += snprintf(text + len, MAX_FILE - len,
 					"%s delay %u\n", f->verb, f->delay_ms);
 	}
-	if (ftruncate(fd, 0) || pwrite(fd, text, len, 0) != len)
+	/* blank lines over the rest of what was there, then without them */
+	memset(text + len, '\n', MAX_FILE - len);
+	if (pwrite(fd, text, MAX_FILE, 0) != MAX_FILE || ftruncate(fd, len))
 		return EIO;
 	return 0;
 }
 
-static int open_locked(int device_dir, int flags)
+/* @objects: the context's file, or -1 */
+static void unmark(int objects)
 {
-	int fd = openat(device_dir, "faults",
-			flags | O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
-			0600);
+	const uint32_t none = 0;
+	ssize_t n = 0;
 
-	while (fd >= 0 && flock(fd, LOCK_EX)) {
-		if (errno == EINTR)
-			continue;
-		close(fd);
-		return -1;
-	}
-	return fd;
+	if (objects >= 0)
+		n = pwrite(objects, &none, sizeof(none),
+			   offsetof(struct sv_objects_header, faults));
+	(void)n; /* then the next verb looks again */
 }
 
-void sv_fault_take(int device_dir, const char *verb, struct sv_fault *fault)
+void sv_fault_take(int device_dir, int objects, const char *verb,
+		   struct sv_fault *fault)
 {
 	struct faults faults;
+	struct sv_lock lock;
 	struct fault *f;
-	int fd = open_locked(device_dir, 0);
 
 	memset(fault, 0, sizeof(*fault));
-	if (fd < 0)
+	/* without a file there is no lock under which to unmark */
+	if (sv_lock_file(&lock, device_dir, "faults",
+			 objects >= 0 ? O_CREAT : 0))
 		return;
-	load(fd, &faults);
+	load(lock.fd, &faults);
+	if (!faults.num)
+		unmark(objects);
 	f = find(&faults, verb, false);
 	if (f) {
 		fault->error = f->error;
@@ -215,9 +223,9 @@ void sv_fault_take(int device_dir, const char *verb, struct sv_fault *fault)
 		if (f->error && f->count && --f->count == 0)
 			f->error = 0;
 		if (fault->error)
-			store(fd, &faults);
+			store(lock.fd, &faults);
 	}
-	close(fd);
+	sv_unlock_file(&lock);
 }
 
 /* VERB=ERRNO[:N], VERB=delay:MS, none */
@@ -268,27 +276,43 @@ static int apply_all(struct faults *faults, const char *spec)
 	return error ? error : any ? 0 : EINVAL;
 }
 
+static int mark(struct sv_context *ctx, void *arg)
+{
+	(void)arg;
+	sv_context_mark_faults(ctx); /* fails where the file is not ours */
+	return 0;
+}
+
+/* both locks held */
+static int change(struct sv_device *dev, int fd, const char *spec)
+{
+	struct faults faults;
+	int error;
+
+	load(fd, &faults);
+	error = apply_all(&faults, spec);
+	if (error)
+		return error;
+	sv_for_each_context(dev->dir, mark, NULL);
+	return store(fd, &faults);
+}
+
 int softverbs_set_fault(struct softverbs *sv, const char *name,
 			const char *spec)
 {
-	struct faults faults;
 	struct sv_device dev;
-	int fd, error;
+	struct sv_lock lock;
+	int error;
 
 	if (!spec)
 		return EINVAL;
 	error = sv_device_find(sv, name, &dev);
 	if (error)
 		return error;
-	fd = open_locked(dev.dir, O_CREAT);
-	if (fd < 0) {
-		error = errno;
-	} else {
-		load(fd, &faults);
-		error = apply_all(&faults, spec);
-		if (!error)
-			error = store(fd, &faults);
-		close(fd);
+	error = sv_lock_file(&lock, dev.dir, "faults", O_CREAT);
+	if (!error) {
+		error = change(&dev, lock.fd, spec);
+		sv_unlock_file(&lock);
 	}
 	sv_device_done(&dev);
 	return error;

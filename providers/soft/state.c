@@ -52,6 +52,8 @@ int sv_parse_guid(const char *text, __be64 *guid)
 	char *end;
 	int used = 0;
 
+	if (!*text || strspn(text, "0123456789abcdefABCDEFxX:") != strlen(text))
+		return EINVAL;
 	if (sscanf(text, "%4x:%4x:%4x:%4x%n", &part[0], &part[1], &part[2],
 		   &part[3], &used) == 4 &&
 	    !text[used]) {
@@ -60,8 +62,6 @@ int sv_parse_guid(const char *text, __be64 *guid)
 				(uint64_t)part[2] << 16 | part[3]);
 		return 0;
 	}
-	if (!*text || strspn(text, "0123456789abcdefABCDEFxX") != strlen(text))
-		return EINVAL;
 	errno = 0;
 	value = strtoull(text, &end, 16);
 	if (*end || errno)

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include <dirent.h>
+#include <fcntl.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +36,23 @@ int soft_count_contexts(struct soft_test *test, const char *node)
 		num++;
 	closedir(dir);
 	return num;
+}
+
+int soft_open_file(struct soft_test *test, const char *name, int flags)
+{
+	char pattern[256];
+	glob_t found;
+	int fd;
+
+	snprintf(pattern, sizeof(pattern),
+		 "%s/class/infiniband_verbs/uverbs0/contexts/*/%s", test->dir,
+		 name);
+	assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+	assert_int_equal(found.gl_pathc, 1);
+	fd = open(found.gl_pathv[0], flags | O_CLOEXEC);
+	globfree(&found);
+	assert_true(fd >= 0);
+	return fd;
 }
 
 int64_t soft_now_ms(void)

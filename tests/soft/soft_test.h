@@ -42,6 +42,8 @@ void soft_make_objects(struct ibv_context *context, struct soft_objects *o);
 void soft_destroy_objects(struct soft_objects *o);
 /* the device's directories contexts/ID */
 int soft_count_contexts(struct soft_test *test, const char *node);
+/* a file of the only context of uverbs0; @name: a pattern */
+int soft_open_file(struct soft_test *test, const char *name, int flags);
 
 #define assert_error(expression, error)         \
 	do {                                    \

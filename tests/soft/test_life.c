@@ -80,27 +80,6 @@ static void list(void **state)
 	ibv_free_device_list(list);
 }
 
-static void many(void **state)
-{
-	struct soft_test *test = *state;
-	struct ibv_device **list;
-	int64_t start;
-	char name[16];
-	int i, num;
-
-	for (i = 0; i < 1000; i++) {
-		snprintf(name, sizeof(name), "many%d", i);
-		assert_int_equal(softverbs_add_device(test->sv, name, 0, 1, 0),
-				 0);
-	}
-	start = soft_now_ms();
-	list = ibv_get_device_list(&num);
-	print_message("%d devices listed in %d ms\n", num,
-		      (int)(soft_now_ms() - start));
-	assert_int_equal(num, 1001);
-	ibv_free_device_list(list);
-}
-
 static void no_fabric(void **state)
 {
 	struct soft_test *test = *state;
@@ -160,6 +139,64 @@ static void queries(void **state)
 	assert_int_equal(softverbs_rename_device(test->sv, "soft0", "x"), 0);
 	assert_int_equal(ibv_query_port(context, 1, &port), 0);
 	assert_int_equal(softverbs_rename_device(test->sv, "x", "soft0"), 0);
+}
+
+static void set_next_index(struct soft_test *test, unsigned int index)
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/next", test->dir);
+	f = fopen(path, "r+");
+	assert_non_null(f);
+	fprintf(f, "%-10u\n", index);
+	assert_int_equal(fclose(f), 0);
+}
+
+/* appends the first GID of each port; that of port 1 is made of the GUID */
+static void collect_gids(const char *name, int ports, union ibv_gid *gids)
+{
+	struct ibv_context *context = soft_open(name);
+	int i;
+
+	assert_non_null(context);
+	for (i = 0; i < ports; i++)
+		assert_int_equal(ibv_query_gid(context, i + 1, 0, &gids[i]), 0);
+	assert_int_equal(gids[0].global.subnet_prefix,
+			 htobe64(0xfe80000000000000));
+	assert_int_equal(gids[0].global.interface_id,
+			 ibv_get_device_guid(context->device));
+	assert_int_equal(ibv_close_device(context), 0);
+}
+
+/* of all devices and ports, also where a byte of the index runs over */
+static void gids(void **state)
+{
+	static const struct {
+		unsigned int index, ports;
+	} devices[] = { { 1, 255 },	{ 2, 2 },     { 255, 2 },
+			{ 256, 2 },	{ 257, 255 }, { 65535, 2 },
+			{ 65536, 2 },	{ 65537, 2 }, { 3U << 16, 2 },
+			{ 1U << 24, 2 } };
+	union ibv_gid all[600];
+	struct soft_test *test = *state;
+	unsigned int i, j, num = 2;
+	char name[16];
+
+	collect_gids("soft0", 2, all);
+	for (i = 0; i < sizeof(devices) / sizeof(devices[0]); i++) {
+		snprintf(name, sizeof(name), "many%u", i);
+		set_next_index(test, devices[i].index);
+		assert_int_equal(softverbs_add_device(test->sv, name, 0,
+						      devices[i].ports, 0),
+				 0);
+		collect_gids(name, devices[i].ports, &all[num]);
+		num += devices[i].ports;
+	}
+	for (i = 0; i < num; i++)
+		for (j = 0; j < i; j++)
+			assert_memory_not_equal(&all[i], &all[j],
+						sizeof(all[i]));
 }
 
 /* ---- faults ---- */
@@ -348,9 +385,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(list),
-		TEST(many),
 		TEST(no_fabric),
 		TEST(queries),
+		TEST(gids),
 		TEST(faults),
 		TEST(removed_wait),
 		TEST(closed),

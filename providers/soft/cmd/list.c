@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* softverbs list [-j]: devices, ports, contexts and their objects. */
 #include <arpa/inet.h>
-#include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -88,6 +87,29 @@ static const char *text_of(json_t *object, const char *key)
 	return json_string_value(json_object_get(object, key));
 }
 
+/* as "QPs 17 18" */
+static void print_numbers(json_t *context, const char *key, const char *title)
+{
+	json_t *list = json_object_get(context, key), *entry;
+	size_t i;
+
+	if (json_array_size(list))
+		printf(", %s", title);
+	json_array_foreach(list, i, entry)
+		printf(" %" JSON_INTEGER_FORMAT, json_integer_value(entry));
+}
+
+static void print_context(json_t *context)
+{
+	printf("\topen in process %" JSON_INTEGER_FORMAT,
+	       json_integer_value(json_object_get(context, "pid")));
+	print_numbers(context, "qps", "QPs");
+	print_numbers(context, "cqs", "CQs");
+	print_numbers(context, "srqs", "SRQs");
+	print_numbers(context, "wqs", "WQs");
+	putchar('\n');
+}
+
 static void print_text(json_t *device)
 {
 	json_t *list, *entry;
@@ -102,11 +124,7 @@ static void print_text(json_t *device)
 		       (int)json_integer_value(json_object_get(entry, "port")),
 		       text_of(entry, "state"));
 	list = json_object_get(device, "contexts");
-	json_array_foreach(list, i, entry)
-		printf("\topen in process %d, %zu QPs, %zu CQs\n",
-		       (int)json_integer_value(json_object_get(entry, "pid")),
-		       json_array_size(json_object_get(entry, "qps")),
-		       json_array_size(json_object_get(entry, "cqs")));
+	json_array_foreach(list, i, entry) print_context(entry);
 }
 
 static void print_all(json_t *devices, bool json)
@@ -125,23 +143,29 @@ static void print_all(json_t *devices, bool json)
 	}
 }
 
+static int take(int option, const char *value, void *arg)
+{
+	(void)option;
+	(void)value;
+	*(bool *)arg = true;
+	return EXIT_OK;
+}
+
 int cmd_list(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "json", no_argument, NULL, 'j' }, {}
+		{ "json", no_argument, NULL, 256 }, CMD_OPTIONS
 	};
 	struct softverbs *sv;
 	bool json = false;
 	json_t *devices;
-	int option, error;
+	int status, error;
 
-	while ((option = getopt_long(argc, argv, "j", options, NULL)) != -1) {
-		if (option != 'j')
-			return EXIT_USAGE;
-		json = true;
-	}
-	if (optind != argc)
-		return cmd_wrong("list", "wrong arguments");
+	status = cmd_options(argc, argv, ":j", options, take, &json);
+	if (!status)
+		status = cmd_operands_left(argc, argv, 0);
+	if (status)
+		return status;
 	sv = cmd_open();
 	if (!sv)
 		return EXIT_FAILED;

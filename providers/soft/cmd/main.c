@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* softverbs: the command. Its words are in the other files here. */
-#include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +7,7 @@
 #include "command.h"
 
 const char *cmd_dir;
+const struct command *cmd_now;
 
 static const struct command commands[] = {
 	{ "run", "[-n DEVICES] [--removal fatal|wait] [--dir DIR] -- CMD...",
@@ -36,77 +35,7 @@ static const struct command commands[] = {
 
 #define NUM_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
-int cmd_fail(const char *what, const char *why)
-{
-	fprintf(stderr, "softverbs: %s: %s\n", what, why);
-	return EXIT_FAILED;
-}
-
-int cmd_fail_errno(const char *what, int error)
-{
-	return cmd_fail(what, strerror(error));
-}
-
-int cmd_wrong(const char *what, const char *why)
-{
-	fprintf(stderr, "softverbs: %s: %s\nTry 'softverbs --help'.\n", what,
-		why);
-	return EXIT_USAGE;
-}
-
-struct softverbs *cmd_open(void)
-{
-	struct softverbs *sv = softverbs_open(cmd_dir);
-	char path[4096];
-	int error = errno;
-
-	if (sv)
-		return sv;
-	if (sv_fabric_path(cmd_dir, path, sizeof(path)))
-		snprintf(path, sizeof(path), "the fabric");
-	if (error == EPERM)
-		cmd_fail(path, "it is not a directory of this user's alone "
-			       "(mode 0700); choose another with --dir");
-	else
-		cmd_fail_errno(path, error);
-	return NULL;
-}
-
-bool cmd_number(const char *what, const char *text, unsigned long max,
-		unsigned long *n)
-{
-	char *end;
-
-	errno = 0;
-	*n = strtoul(text, &end, 0);
-	if (*text >= '0' && *text <= '9' && !*end && !errno && *n <= max)
-		return true;
-	cmd_wrong(what, "not a number, or too large");
-	return false;
-}
-
-int cmd_result(struct softverbs *sv, const char *name, int error)
-{
-	softverbs_close(sv);
-	switch (error) {
-	case 0:
-		return EXIT_OK;
-	case ENODEV:
-		return cmd_fail(name, "no such device");
-	case EEXIST:
-		return cmd_fail(name, "the name is taken");
-	case ETIMEDOUT:
-		return cmd_fail(name, "timed out: it is still held open; it "
-				      "stays unlisted until that ends");
-	case ENOBUFS:
-		return cmd_fail(name, "a program does not read its events, "
-				      "and can queue no more");
-	default:
-		return cmd_fail_errno(name, error);
-	}
-}
-
-static int help(void)
+static void help_all(void)
 {
 	unsigned int i;
 
@@ -122,32 +51,84 @@ static int help(void)
 	       "      --version  print the version\n\n"
 	       "Exit: 0, 1 it failed, 2 wrong use; `run`: that of CMD. "
 	       "See softverbs(1).\n");
+}
+
+static int help(void)
+{
+	if (!cmd_now)
+		help_all();
+	else
+		printf("Usage: softverbs %s %s\n  %s\n", cmd_now->name,
+		       cmd_now->usage, cmd_now->help);
+	return cmd_finish(EXIT_OK);
+}
+
+static int version(void)
+{
+	printf("softverbs %s\n", SOFTVERBS_VERSION);
+	return cmd_finish(EXIT_OK);
+}
+
+/* getopt_long() has returned '?' or ':' */
+static int bad_option(char **argv, int option)
+{
+	char shorter[] = { '-', (char)optopt, '\0' };
+	bool is_short = optopt > 0 && optopt < 128;
+	const char *what = is_short ? shorter : argv[optind - 1];
+
+	if (option == ':')
+		return cmd_wrong(what, "a value is missing");
+	if (!is_short && optopt)
+		return cmd_wrong(what, "it takes no value");
+	return cmd_wrong(what, "no such option");
+}
+
+static int take_option(char **argv, int option, cmd_take_fn take, void *arg)
+{
+	switch (option) {
+	case '?':
+	case ':':
+		return bad_option(argv, option);
+	case CMD_OPTION_HELP:
+		exit(help());
+	case CMD_OPTION_VERSION:
+		exit(version());
+	case CMD_OPTION_DIR:
+		cmd_dir = optarg;
+		return *optarg ? EXIT_OK : cmd_wrong("--dir", "it is empty");
+	default:
+		return take(option, optarg, arg);
+	}
+}
+
+int cmd_options(int argc, char **argv, const char *shorts,
+		const struct option *options, cmd_take_fn take, void *arg)
+{
+	int option, status = EXIT_OK;
+
+	opterr = 0;
+	optind = 0; /* begin anew */
+	while (status == EXIT_OK &&
+	       (option = getopt_long(argc, argv, shorts, options, NULL)) != -1)
+		status = take_option(argv, option, take, arg);
+	return status;
+}
+
+int cmd_operands_left(int argc, char **argv, int num)
+{
+	if (argc - optind > num)
+		return cmd_wrong(argv[optind + num], "one argument too many");
+	if (argc - optind < num)
+		return cmd_wrong(cmd_now->name, "arguments are missing");
 	return EXIT_OK;
 }
 
-/* --dir anywhere before "--": taken out, so that no command has to know it */
-static int take_dir(int *argc, char **argv)
+int cmd_operands(int argc, char **argv, int num)
 {
-	int from, to = 1;
+	static const struct option options[] = { CMD_OPTIONS };
+	int status = cmd_options(argc, argv, ":", options, NULL, NULL);
 
-	for (from = 1; from < *argc; from++) {
-		if (strcmp(argv[from], "--") == 0)
-			break;
-		if (strncmp(argv[from], "--dir=", 6) == 0) {
-			cmd_dir = argv[from] + 6;
-		} else if (strcmp(argv[from], "--dir") == 0) {
-			if (from + 1 == *argc)
-				return cmd_wrong("--dir", "wants a directory");
-			cmd_dir = argv[++from];
-		} else {
-			argv[to++] = argv[from];
-		}
-	}
-	while (from < *argc)
-		argv[to++] = argv[from++];
-	argv[to] = NULL;
-	*argc = to;
-	return EXIT_OK;
+	return status ? status : cmd_operands_left(argc, argv, num);
 }
 
 static int run_command(int argc, char **argv)
@@ -157,30 +138,28 @@ static int run_command(int argc, char **argv)
 	for (i = 0; i < NUM_COMMANDS; i++) {
 		if (strcmp(argv[0], commands[i].name))
 			continue;
-		if (argc > 1 && strcmp(argv[1], "--help") == 0) {
-			printf("Usage: softverbs %s %s\n  %s\n",
-			       commands[i].name, commands[i].usage,
-			       commands[i].help);
-			return EXIT_OK;
-		}
-		return commands[i].run(argc, argv);
+		cmd_now = &commands[i];
+		return cmd_finish(commands[i].run(argc, argv));
 	}
 	return cmd_wrong(argv[0], "no such command");
 }
 
+static int take_help(int option, const char *value, void *arg)
+{
+	(void)option; /* -h */
+	(void)value;
+	(void)arg;
+	exit(help());
+}
+
 int main(int argc, char **argv)
 {
-	int error = take_dir(&argc, argv);
+	static const struct option options[] = { CMD_OPTIONS };
+	int status = cmd_options(argc, argv, "+:h", options, take_help, NULL);
 
-	if (error)
-		return error;
-	if (argc < 2)
-		return cmd_wrong("command", "none given");
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-		return help();
-	if (strcmp(argv[1], "--version") == 0) {
-		printf("softverbs %s\n", SOFTVERBS_VERSION);
-		return EXIT_OK;
-	}
-	return run_command(argc - 1, argv + 1);
+	if (status)
+		return status;
+	if (optind >= argc)
+		return cmd_wrong("COMMAND", "none is given");
+	return run_command(argc - optind, argv + optind);
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * softverbs run and env: putting programs on a fabric. The interposer is found
- * beside this command (../lib/softverbs, in a build tree), else where it was
- * installed.
+ * softverbs run: a program on a fresh fabric.
+ *
+ * Signals that are to end it are blocked until CMD runs, and then handed on to
+ * it: so the fabric is removed whenever they come, and CMD hears of each.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,132 +17,71 @@
 
 #include "command.h"
 
-#define INTERPOSER "softverbs/libsoftverbs-preload.so"
-
-static int find_interposer(char *path, size_t size)
-{
-	char self[PATH_MAX];
-	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *slash;
-
-	if (len > 0) {
-		self[len] = '\0';
-		slash = strrchr(self, '/');
-		*slash = '\0';
-		if ((size_t)snprintf(path, size, "%s/../lib/" INTERPOSER,
-				     self) < size &&
-		    access(path, R_OK) == 0)
-			return EXIT_OK;
-	}
-	snprintf(path, size, "%s/" INTERPOSER, SOFTVERBS_LIBDIR);
-	if (access(path, R_OK) == 0)
-		return EXIT_OK;
-	return cmd_fail(path, "the interposer is not there: is softverbs "
-			      "installed as a whole?");
-}
-
-/* ours first, then what was there */
-static int preload_value(char *buf, size_t size)
-{
-	const char *old = getenv("LD_PRELOAD");
-	char path[PATH_MAX + 64];
-
-	if (find_interposer(path, sizeof(path)))
-		return EXIT_FAILED;
-	if (old && strstr(old, INTERPOSER))
-		snprintf(buf, size, "%s", old);
-	else
-		snprintf(buf, size, "%s%s%s", path, old && *old ? ":" : "",
-			 old ? old : "");
-	return EXIT_OK;
-}
-
-/* a word of the shell's, whatever is in it */
-static void print_export(const char *name, const char *value)
-{
-	printf("export %s='", name);
-	for (; *value; value++) {
-		if (*value == '\'')
-			fputs("'\\''", stdout);
-		else
-			putchar(*value);
-	}
-	puts("'");
-}
-
-int cmd_env(int argc, char **argv)
-{
-	char preload[2 * PATH_MAX], real[PATH_MAX];
-	struct softverbs *sv;
-
-	(void)argv;
-	if (argc != 1)
-		return cmd_wrong("env", "wrong arguments");
-	sv = cmd_open();
-	if (!sv || preload_value(preload, sizeof(preload)))
-		return EXIT_FAILED;
-	if (!realpath(sv->path, real))
-		return cmd_result(sv, sv->path, errno);
-	print_export("SOFTVERBS_DIR", real);
-	print_export("LD_PRELOAD", preload);
-	return cmd_result(sv, "env", 0);
-}
-
-/* ---- run ---- */
+#define MAX_DEVICES 100000
 
 struct run {
 	unsigned long devices;
 	uint32_t removal;
 	char dir[PATH_MAX];
 	bool temporary;
+	sigset_t mask; /* as it was */
 };
 
-/* signals that are meant for CMD reach it: it is in our process group, or not */
+/* ---- signals ---- */
+
+static const int signals[] = { SIGINT, SIGQUIT, SIGTERM,
+			       SIGHUP, SIGUSR1, SIGUSR2 };
+
+#define NUM_SIGNALS (sizeof(signals) / sizeof(signals[0]))
+
 static volatile sig_atomic_t child;
 
-static void forward(int sig)
+/* what the terminal sends, CMD has got too */
+static void forward(int sig, siginfo_t *info, void *context)
 {
-	if (child > 0)
+	int error = errno;
+
+	(void)context;
+	if (child > 0 && info->si_code != SI_KERNEL)
 		kill(child, sig);
+	errno = error;
 }
 
-static void forward_signals(void)
+/* those that were ignored stay so, here and in CMD */
+static void take_signals(struct run *run)
 {
-	static const int signals[] = { SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 };
-	struct sigaction action = { .sa_handler = forward,
-				    .sa_flags = SA_RESTART };
+	struct sigaction action = { .sa_sigaction = forward,
+				    .sa_flags = SA_SIGINFO | SA_RESTART };
+	struct sigaction old;
+	sigset_t set;
 	unsigned int i;
 
-	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		sigaction(signals[i], &action, NULL);
-	/* the terminal sends these to CMD too: its answer is ours */
-	signal(SIGINT, SIG_IGN);
-	signal(SIGQUIT, SIG_IGN);
-}
-
-static int run_options(struct run *run, int argc, char **argv)
-{
-	static const struct option options[] = {
-		{ "devices", required_argument, NULL, 'n' },
-		{ "removal", required_argument, NULL, 'r' },
-		{}
-	};
-	int option;
-
-	while ((option = getopt_long(argc, argv, "+n:", options, NULL)) != -1) {
-		if (option == 'n') {
-			if (!cmd_number("-n", optarg, 100000, &run->devices))
-				return EXIT_USAGE;
-		} else if (option == 'r' && !strcmp(optarg, "fatal")) {
-			run->removal = SOFTVERBS_REMOVAL_FATAL;
-		} else if (option == 'r' && !strcmp(optarg, "wait")) {
-			run->removal = SOFTVERBS_REMOVAL_WAIT;
-		} else {
-			return cmd_wrong("run", "wrong option");
-		}
+	sigemptyset(&set);
+	for (i = 0; i < NUM_SIGNALS; i++)
+		sigaddset(&set, signals[i]);
+	sigprocmask(SIG_BLOCK, &set, &run->mask);
+	for (i = 0; i < NUM_SIGNALS; i++) {
+		sigaction(signals[i], NULL, &old);
+		if (old.sa_handler != SIG_IGN)
+			sigaction(signals[i], &action, NULL);
 	}
-	return optind < argc ? EXIT_OK : cmd_wrong("run", "no command given");
 }
+
+/* in CMD's process: no handler of ours may run */
+static void reset_signals(const struct run *run)
+{
+	struct sigaction old;
+	unsigned int i;
+
+	for (i = 0; i < NUM_SIGNALS; i++) {
+		sigaction(signals[i], NULL, &old);
+		if (old.sa_handler != SIG_IGN)
+			signal(signals[i], SIG_DFL);
+	}
+	sigprocmask(SIG_SETMASK, &run->mask, NULL);
+}
+
+/* ---- the fabric ---- */
 
 static int make_dir(struct run *run)
 {
@@ -155,99 +94,169 @@ static int make_dir(struct run *run)
 	snprintf(run->dir, sizeof(run->dir), "%s/softverbs-run-XXXXXX",
 		 tmp && *tmp ? tmp : "/tmp");
 	if (!mkdtemp(run->dir))
-		return cmd_fail_errno(run->dir, errno);
+		return cmd_fail_errno(tmp && *tmp ? tmp : "/tmp", errno);
 	run->temporary = true;
 	return EXIT_OK;
 }
 
-/* fresh: what a directory of an earlier run has left is removed first */
-static int forget_device(struct sv_device *dev, void *arg)
+static int first_name(struct sv_device *dev, void *arg)
 {
-	char(*names)[SV_NAME_MAX] = arg;
+	char(*name)[SV_NAME_MAX] = arg;
 
-	memcpy(*names, dev->state.name, SV_NAME_MAX);
+	memcpy(*name, dev->state.name, SV_NAME_MAX);
 	return 1;
 }
 
-static int fill(struct run *run, struct softverbs *sv)
+/* fresh: what a directory of an earlier run has left goes first */
+static int empty(struct softverbs *sv)
 {
 	char name[SV_NAME_MAX];
-	unsigned long i;
 	int error = 0;
 
-	while (sv_device_each(sv, forget_device, &name) == 1 && !error)
+	while (!error && sv_device_each(sv, first_name, &name) == 1) {
 		error = softverbs_remove_device(sv, name, 0);
-	for (i = 0; i < run->devices && !error; i++) {
+		/* unlisted, which is enough */
+		if (error == ETIMEDOUT || error == ENODEV)
+			error = 0;
+	}
+	return error ? cmd_fail_errno(sv->path, error) : EXIT_OK;
+}
+
+static int fill(struct run *run)
+{
+	struct softverbs *sv = cmd_open();
+	char name[SV_NAME_MAX] = "";
+	unsigned long i;
+	int status, error = 0;
+
+	if (!sv)
+		return EXIT_FAILED;
+	status = empty(sv);
+	for (i = 0; i < run->devices && !error && !status; i++) {
 		snprintf(name, sizeof(name), "soft%lu", i);
 		error = softverbs_add_device(sv, name, 0, 1, run->removal);
 	}
-	return error ? cmd_fail_errno(run->dir, error) : EXIT_OK;
+	if (status)
+		softverbs_close(sv);
+	return status ? status : cmd_result(sv, name, error);
 }
+
+static void remove_dir(const struct run *run)
+{
+	struct softverbs *sv;
+	char name[SV_NAME_MAX];
+	int error = 0;
+
+	if (!run->temporary)
+		return;
+	sv = sv_open_existing(run->dir);
+	while (sv && (!error || error == ETIMEDOUT) &&
+	       sv_device_each(sv, first_name, &name) == 1)
+		error = softverbs_remove_device(sv, name, 0);
+	softverbs_close(sv);
+	sv_remove_tree(AT_FDCWD, run->dir, 6);
+}
+
+/* ---- the program ---- */
 
 static void exec_command(const struct run *run, const char *preload,
 			 char **argv)
 {
 	char real[PATH_MAX];
+	int error;
 
-	signal(SIGINT, SIG_DFL);
-	signal(SIGQUIT, SIG_DFL);
+	reset_signals(run);
 	if (!realpath(run->dir, real))
 		_exit(cmd_fail_errno(run->dir, errno));
 	setenv("SOFTVERBS_DIR", real, 1);
 	setenv("LD_PRELOAD", preload, 1);
 	execvp(argv[0], argv);
-	cmd_fail_errno(argv[0], errno);
-	_exit(errno == ENOENT ? 127 : 126);
+	error = errno;
+	cmd_fail(argv[0], strerror(error));
+	_exit(error == ENOENT ? 127 : 126);
+}
+
+/* once it is reaped its pid may be anybody's: no signal may go there */
+static int reap_child(int *status)
+{
+	pid_t pid = child;
+
+	child = 0;
+	return waitpid(pid, status, 0) < 0;
 }
 
 static int wait_for_child(void)
 {
+	siginfo_t info;
 	int status;
 
-	while (waitpid(child, &status, 0) < 0)
+	while (waitid(P_PID, child, &info, WEXITED | WNOWAIT) < 0)
 		if (errno != EINTR)
-			return EXIT_FAILED;
+			return cmd_fail_errno("waitid", errno);
+	if (reap_child(&status))
+		return cmd_fail_errno("waitpid", errno);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static void remove_dir(const struct run *run, struct softverbs *sv)
+static int run_child(const struct run *run, const char *preload, char **argv)
 {
-	char name[SV_NAME_MAX];
+	child = fork();
+	if (!child)
+		exec_command(run, preload, argv);
+	if (child < 0)
+		return cmd_fail_errno("fork", errno);
+	sigprocmask(SIG_SETMASK, &run->mask, NULL);
+	return wait_for_child();
+}
 
-	if (!run->temporary)
-		return;
-	while (sv_device_each(sv, forget_device, &name) == 1)
-		if (softverbs_remove_device(sv, name, 0) == ENODEV)
-			break;
-	sv_remove_tree(AT_FDCWD, run->dir, 6);
+static int run_on_fabric(struct run *run, const char *preload, char **argv)
+{
+	int status;
+
+	take_signals(run);
+	status = make_dir(run);
+	if (status)
+		return status;
+	cmd_dir = run->dir;
+	status = fill(run);
+	if (!status)
+		status = run_child(run, preload, argv);
+	remove_dir(run);
+	return status;
+}
+
+enum { OPTION_REMOVAL = 256 };
+
+static int take(int option, const char *value, void *arg)
+{
+	struct run *run = arg;
+
+	if (option == OPTION_REMOVAL)
+		return cmd_removal(value, &run->removal);
+	return cmd_number("-n", value, 0, MAX_DEVICES, &run->devices) ?
+		       EXIT_OK :
+		       EXIT_USAGE;
 }
 
 int cmd_run(int argc, char **argv)
 {
+	static const struct option options[] = {
+		{ "devices", required_argument, NULL, 'n' },
+		{ "removal", required_argument, NULL, OPTION_REMOVAL },
+		CMD_OPTIONS
+	};
 	struct run run = { .devices = 1, .removal = SOFTVERBS_REMOVAL_WAIT };
-	char preload[2 * PATH_MAX];
-	struct softverbs *sv;
-	int status = run_options(&run, argc, argv);
+	int status = cmd_options(argc, argv, "+:n:", options, take, &run);
+	char *preload;
 
-	if (status || preload_value(preload, sizeof(preload)))
-		return status ? status : EXIT_FAILED;
-	status = make_dir(&run);
 	if (status)
 		return status;
-	cmd_dir = run.dir;
-	sv = cmd_open();
-	if (!sv)
+	if (optind == argc)
+		return cmd_wrong("CMD", "no command to run is given");
+	preload = cmd_preload();
+	if (!preload)
 		return EXIT_FAILED;
-	status = fill(&run, sv);
-	if (!status) {
-		forward_signals();
-		child = fork();
-		if (!child)
-			exec_command(&run, preload, argv + optind);
-		status = child > 0 ? wait_for_child() :
-				     cmd_fail_errno("fork", errno);
-	}
-	remove_dir(&run, sv);
-	softverbs_close(sv);
+	status = run_on_fabric(&run, preload, argv + optind);
+	free(preload);
 	return status;
 }

@@ -44,37 +44,55 @@ static bool fill(struct soft_context *ctx, const struct sv_event *from,
 	return object;
 }
 
-/* the kernel ends the queue of a device that is gone, once it is empty */
-static bool is_over(struct soft_context *ctx)
+static bool is_empty(int fd)
 {
-	struct pollfd fd = { .fd = ctx->ibv.async_fd, .events = POLLIN };
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
 
-	return soft_is_fatal(ctx) && poll(&fd, 1, 0) == 0;
+	return poll(&poll_fd, 1, 0) == 0;
+}
+
+/* its queue was too full for the event, and now is empty */
+static bool must_tell(struct soft_context *ctx)
+{
+	return soft_told(ctx) == SV_TELL_YOURSELF &&
+	       !atomic_exchange(&ctx->has_ended, true);
 }
 
 static int read_event(struct soft_context *ctx, struct sv_event *event)
 {
 	ssize_t n;
 
-	if (is_over(ctx))
-		return EIO;
+	/* one that is being told this moment waits for that */
+	if (soft_is_fatal(ctx) && soft_told(ctx) != SV_NOT_TOLD &&
+	    is_empty(ctx->ibv.async_fd)) {
+		*event = (struct sv_event){ .type = IBV_EVENT_DEVICE_FATAL };
+		return must_tell(ctx) ? 0 : EIO;
+	}
 	n = read(ctx->ibv.async_fd, event, sizeof(*event));
 	if (n < 0)
 		return errno;
-	return n == sizeof(*event) ? 0 : EIO;
+	if (n != sizeof(*event))
+		return EIO;
+	if (event->type != SV_EVENT_END)
+		return 0;
+	/* for the next reader; there is room, since nothing else comes now */
+	n = write(ctx->ibv.async_fd, event, sizeof(*event));
+	return EIO;
 }
 
 int soft_get_async_event(struct ibv_context *context,
 			 struct ibv_async_event *event)
 {
 	struct soft_context *ctx = to_context(context);
-	int error = soft_take_fault(ctx->dir, "get_async_event");
+	int saved = errno, error = soft_take_fault(ctx, "get_async_event");
 	struct sv_event from;
 
 	while (!error) {
 		error = read_event(ctx, &from);
-		if (!error && fill(ctx, &from, event))
+		if (!error && fill(ctx, &from, event)) {
+			errno = saved;
 			return 0;
+		}
 	}
 	errno = error;
 	return -1;
@@ -109,7 +127,7 @@ void soft_ack_async_event(struct ibv_async_event *event)
 	struct ibv_srq *srq = event->element.srq;
 	struct ibv_cq *cq = event->element.cq;
 	struct ibv_qp *qp = event->element.qp;
-	struct ibv_wq *wq = event->element.wq;
+	struct soft_wq *wq = (struct soft_wq *)event->element.wq;
 
 	switch (sv_event_kind(event->event_type)) {
 	case SV_CQ:
@@ -122,7 +140,7 @@ void soft_ack_async_event(struct ibv_async_event *event)
 		ack(&srq->mutex, &srq->cond, &srq->events_completed);
 		break;
 	case SV_WQ:
-		ack(&wq->mutex, &wq->cond, &wq->events_completed);
+		ack(&wq->mutex, &wq->cond, &wq->acked);
 		break;
 	default:
 		break;

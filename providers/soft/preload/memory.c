@@ -116,6 +116,7 @@ struct soft_context *soft_context_alloc(struct soft_device *dev, int cmd_fd)
 
 void soft_context_free(struct soft_context *ctx)
 {
+	soft_unmap_marks(ctx->marks);
 	pthread_mutex_destroy(&ctx->lock);
 	pthread_mutex_destroy(&ctx->ibv.mutex);
 	free(ctx->events.slots);

@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,37 +15,76 @@ bool soft_is_ours(const struct ibv_context *context)
 	return context->ops.poll_cq == soft_poll_cq;
 }
 
+/* ---- what others write into the header of `objects` ---- */
+
+const struct sv_objects_header *soft_map_marks(int objects)
+{
+	void *marks = mmap(NULL, sizeof(struct sv_objects_header), PROT_READ,
+			   MAP_SHARED, objects, 0);
+
+	return marks == MAP_FAILED ? NULL : marks;
+}
+
+void soft_unmap_marks(const struct sv_objects_header *marks)
+{
+	if (marks)
+		munmap((void *)marks, sizeof(*marks));
+}
+
+static uint32_t read_mark(const uint32_t *mark)
+{
+	return __atomic_load_n(mark, __ATOMIC_ACQUIRE);
+}
+
 /* set by whoever removes the device, before the event is sent */
 bool soft_is_fatal(struct soft_context *ctx)
 {
-	uint32_t fatal = 0;
-
-	if (pread(ctx->objects, &fatal, sizeof(fatal),
-		  offsetof(struct sv_objects_header, fatal)) != sizeof(fatal))
-		return false;
-	return fatal;
+	return read_mark(&ctx->marks->fatal);
 }
 
-int soft_take_fault(int device_dir, const char *verb)
+uint32_t soft_told(struct soft_context *ctx)
+{
+	return read_mark(&ctx->marks->told);
+}
+
+/* ---- faults ---- */
+
+static int obey(const struct sv_fault *fault)
 {
 	struct timespec delay;
-	struct sv_fault fault;
 
-	sv_fault_take(device_dir, verb, &fault);
-	if (fault.delay_ms) {
-		delay.tv_sec = fault.delay_ms / 1000;
-		delay.tv_nsec = fault.delay_ms % 1000 * 1000000L;
+	if (fault->delay_ms) {
+		delay.tv_sec = fault->delay_ms / 1000;
+		delay.tv_nsec = fault->delay_ms % 1000 * 1000000L;
 		while (clock_nanosleep(CLOCK_MONOTONIC, 0, &delay, &delay) ==
 		       EINTR)
 			;
 	}
-	return fault.error;
+	return fault->error;
+}
+
+int soft_open_fault(int device_dir)
+{
+	struct sv_fault fault;
+
+	sv_fault_take(device_dir, -1, "open", &fault);
+	return obey(&fault);
+}
+
+int soft_take_fault(struct soft_context *ctx, const char *verb)
+{
+	struct sv_fault fault;
+
+	if (!read_mark(&ctx->marks->faults))
+		return 0;
+	sv_fault_take(ctx->dir, ctx->objects, verb, &fault);
+	return obey(&fault);
 }
 
 int soft_enter(struct ibv_context *context, const char *verb)
 {
 	struct soft_context *ctx = to_context(context);
-	int saved = errno, error = soft_take_fault(ctx->dir, verb);
+	int saved = errno, error = soft_take_fault(ctx, verb);
 
 	if (soft_is_fatal(ctx))
 		error = EIO;
@@ -56,7 +95,7 @@ int soft_enter(struct ibv_context *context, const char *verb)
 int soft_enter_destroy(struct ibv_context *context, const char *verb)
 {
 	struct soft_context *ctx = to_context(context);
-	int saved = errno, error = soft_take_fault(ctx->dir, verb);
+	int saved = errno, error = soft_take_fault(ctx, verb);
 
 	if (soft_is_fatal(ctx))
 		error = 0;
@@ -207,19 +246,13 @@ static int count_number(struct soft_context *ctx, int fd, uint32_t *number)
 
 int soft_take_number(struct soft_context *ctx, uint32_t *number)
 {
-	int fd = openat(ctx->dir, "numbers",
-			O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
-			0600);
-	int error;
+	struct sv_lock lock;
+	int error = sv_lock_file(&lock, ctx->dir, "numbers", O_CREAT);
 
-	if (fd < 0)
-		return errno;
-	do {
-		error = flock(fd, LOCK_EX) ? errno : 0;
-	} while (error == EINTR);
-	if (!error)
-		error = count_number(ctx, fd, number);
-	close(fd);
+	if (error)
+		return error;
+	error = count_number(ctx, lock.fd, number);
+	sv_unlock_file(&lock);
 	return error;
 }
 

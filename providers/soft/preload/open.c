@@ -14,6 +14,7 @@ struct opening {
 	int dir, contexts; /* the device's, and the one in it */
 	int context;	   /* contexts/ID */
 	int cmd, async, objects;
+	const struct sv_objects_header *marks;
 	char id[32];
 };
 
@@ -25,6 +26,7 @@ static void abandon(struct opening *o)
 	for (i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
+	soft_unmap_marks(o->marks);
 	if (o->id[0])
 		sv_remove_tree(o->contexts, o->id, 1);
 	if (o->contexts >= 0)
@@ -34,11 +36,14 @@ static void abandon(struct opening *o)
 /* by its node, as the kernel does by its minor: whatever device that is now */
 static int open_node(struct softverbs *sv, const char *node)
 {
-	char path[64 + IBV_SYSFS_NAME_MAX];
+	int listed = sv_open_dir(sv->dir, SV_LISTED), fd;
 
-	snprintf(path, sizeof(path), "class/infiniband_verbs/%s", node);
-	return openat(sv->dir, path,
-		      O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (listed < 0)
+		return -1;
+	fd = openat(listed, node,
+		    O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	close(listed);
+	return fd;
 }
 
 /* no lock is held while a slow open takes its time */
@@ -48,7 +53,7 @@ static int take_fault(struct softverbs *sv, const char *node)
 
 	if (dir < 0)
 		return ENODEV;
-	error = soft_take_fault(dir, "open");
+	error = soft_open_fault(dir);
 	close(dir);
 	return error;
 }
@@ -82,6 +87,7 @@ static int make_objects(struct opening *o)
 	const struct sv_objects_header header = {
 		.magic = SV_OBJECTS_MAGIC,
 		.pid = getpid(),
+		.faults = 1, /* the first verb will see */
 	};
 
 	o->objects = openat(o->context, "objects",
@@ -91,7 +97,8 @@ static int make_objects(struct opening *o)
 		return errno;
 	if (pwrite(o->objects, &header, sizeof(header), 0) != sizeof(header))
 		return ENOSPC;
-	return 0;
+	o->marks = soft_map_marks(o->objects);
+	return o->marks ? 0 : errno;
 }
 
 /* lock held */
@@ -118,6 +125,57 @@ static int make_files(struct softverbs *sv, const char *node, struct opening *o)
 	return error;
 }
 
+/* ---- the contexts that are open ---- */
+
+/* not with the lock on the fabric: a fork waits for who waits for that */
+static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct soft_context *open_contexts;
+
+static void add_open(struct soft_context *ctx)
+{
+	pthread_mutex_lock(&open_lock);
+	ctx->next_open = open_contexts;
+	ctx->at_open = &open_contexts;
+	if (open_contexts)
+		open_contexts->at_open = &ctx->next_open;
+	open_contexts = ctx;
+	pthread_mutex_unlock(&open_lock);
+}
+
+static void remove_open(struct soft_context *ctx)
+{
+	pthread_mutex_lock(&open_lock);
+	*ctx->at_open = ctx->next_open;
+	if (ctx->next_open)
+		ctx->next_open->at_open = ctx->at_open;
+	pthread_mutex_unlock(&open_lock);
+}
+
+static void before_fork(void)
+{
+	struct soft_context *ctx;
+
+	pthread_mutex_lock(&open_lock);
+	for (ctx = open_contexts; ctx; ctx = ctx->next_open)
+		pthread_mutex_lock(&ctx->lock);
+}
+
+static void after_fork(void)
+{
+	struct soft_context *ctx;
+
+	for (ctx = open_contexts; ctx; ctx = ctx->next_open)
+		pthread_mutex_unlock(&ctx->lock);
+	pthread_mutex_unlock(&open_lock);
+}
+
+__attribute__((constructor)) static void init_open(void)
+{
+	pthread_atfork(before_fork, after_fork, after_fork);
+}
+
+/* ---- opening ---- */
+
 static struct soft_context *make_context(struct soft_device *dev,
 					 struct opening *o)
 {
@@ -130,6 +188,7 @@ static struct soft_context *make_context(struct soft_device *dev,
 	ctx->ibv.async_fd = o->async;
 	ctx->dir = o->dir;
 	ctx->objects = o->objects;
+	ctx->marks = o->marks;
 	memcpy(ctx->id, o->id, sizeof(ctx->id));
 	close(o->context);
 	close(o->contexts);
@@ -139,7 +198,7 @@ static struct soft_context *make_context(struct soft_device *dev,
 static int open_locked(struct softverbs *sv, struct soft_device *dev,
 		       struct soft_context **ctx)
 {
-	struct opening o = { -1, -1, -1, -1, -1, -1, "" };
+	struct opening o = { -1, -1, -1, -1, -1, -1, NULL, "" };
 	int error = make_files(sv, dev->ibv.dev_name, &o);
 
 	if (!error) {
@@ -168,6 +227,8 @@ struct ibv_context *soft_open_device(struct ibv_device *device)
 		sv_unlock(sv);
 	}
 	softverbs_close(sv);
+	if (!error)
+		add_open(ctx);
 	errno = error ? error : saved;
 	return error ? NULL : &ctx->ibv;
 }
@@ -217,6 +278,7 @@ int soft_close_device(struct ibv_context *context)
 		errno = error;
 		return -1;
 	}
+	remove_open(ctx);
 	sv = sv_open_existing(dev->fabric);
 	locked = sv && !sv_lock(sv);
 	close(context->cmd_fd);

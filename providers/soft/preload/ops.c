@@ -92,6 +92,24 @@ static int post_srq_recv(struct ibv_srq *srq, struct ibv_recv_wr *wr,
 	return soft_unsupported(srq->context, "post_srq_recv");
 }
 
+/* of memory windows, which cannot be had */
+static int bind_mw(struct ibv_qp *qp, struct ibv_mw *mw,
+		   struct ibv_mw_bind *bind)
+{
+	return soft_unsupported(qp->context, "bind_mw");
+}
+
+static int dealloc_mw(struct ibv_mw *mw)
+{
+	return soft_unsupported(mw->context, "dealloc_mw");
+}
+
+/* verbs.h calls it without looking whether it is there */
+static int close_xrcd(struct ibv_xrcd *xrcd)
+{
+	return soft_unsupported(xrcd->context, "close_xrcd");
+}
+
 /* ---- filling ---- */
 
 static void fill_public(struct ibv_context_ops *ops)
@@ -99,6 +117,8 @@ static void fill_public(struct ibv_context_ops *ops)
 	ops->_compat_query_device = soft_query_device;
 	ops->_compat_query_port = soft_query_port_compat;
 	ops->alloc_mw = no_alloc_mw;
+	ops->bind_mw = bind_mw;
+	ops->dealloc_mw = dealloc_mw;
 	ops->poll_cq = soft_poll_cq; /* also the sign that it is ours */
 	ops->req_notify_cq = soft_req_notify_cq;
 	ops->post_srq_recv = post_srq_recv;
@@ -130,5 +150,6 @@ void soft_fill_ops(struct soft_context *ctx)
 	v->destroy_wq = soft_destroy_wq;
 	v->create_rwq_ind_table = no_create_rwq_ind_table;
 	v->open_xrcd = no_open_xrcd;
+	v->close_xrcd = close_xrcd;
 	v->ibv_create_flow = no_create_flow;
 }

@@ -17,9 +17,10 @@
  *  - A device is held by the cache (list.c: while the fabric lists it), by each
  *    list, by each context; the last to let go frees it.
  *  - A context owns its directory contexts/ID, the two FIFOs by which it holds
- *    the device in the fabric, the file `objects`, and a descriptor of the
- *    device's directory. That one is O_PATH and follows the directory wherever
- *    it is moved: device state and faults are read through it.
+ *    the device in the fabric, the file `objects` and the mapping of its
+ *    header, and a descriptor of the device's directory. That one is O_PATH and
+ *    follows the directory wherever it is moved: device state and faults are
+ *    read through it.
  *  - Objects belong to the program. They point at what they were made from and
  *    count as its users; what has users answers EBUSY to its destruction. After
  *    a fatal removal nothing may fail, so it is freed when the last user goes.
@@ -29,16 +30,28 @@
  *    before the fabric's flock, since two listings must not pass each other
  *  - the fabric's flock: opening and closing; never while waiting
  *  - soft_context.lock: the tables, user counts, attributes of QPs and the like
- *  - the mutex in each public CQ, QP, SRQ, WQ: events acknowledged, as in
- *    libibverbs
+ *  - open_lock (open.c): the list of contexts; a fork locks those under it
+ *  - the mutex in each public CQ, QP, SRQ: events acknowledged, as in
+ *    libibverbs; a WQ has one of ours
  *
  * Events. The fabric names an object by an id that is never used again. Who
  * reads one looks it up under the context's lock and counts it there; an id
  * that is gone is dropped. Destroying takes the object out of the table, so no
  * more can be got, then waits until those that were got are acknowledged.
  *
+ * The end. Who removes the device marks it fatal in the header of `objects`,
+ * queues DEVICE_FATAL, and behind it a record that is never taken out: it makes
+ * every read fail, wakes who waits, and keeps the descriptor readable, which is
+ * as near as a FIFO can come to the kernel's POLLERR. The FIFOs of completion
+ * channels get one, too.
+ *
+ * Cost. A verb reads two words of that mapped header: the fatal mark, and
+ * whether there may be faults (see ../fault.c). Should somebody, who could only
+ * be the same user, make the file shorter, it would be killed by SIGBUS.
+ *
  * Fork. The FIFOs and all else are shared with the child, which holds the
- * device as long as it has them: closing works on either side.
+ * device as long as it has them: closing works on either side. The locks of
+ * contexts are taken before a fork (open.c), so the child finds them free.
  */
 #ifndef SOFTVERBS_PRELOAD_H
 #define SOFTVERBS_PRELOAD_H
@@ -92,8 +105,12 @@ struct soft_context {
 	struct soft_device *dev;
 	int dir;     /* the device's directory, O_PATH */
 	int objects; /* the file */
-	char id[32]; /* contexts/ID */
+	const struct sv_objects_header *marks; /* its header, mapped */
+	char id[32];			       /* contexts/ID */
 	atomic_uint next_handle;
+
+	atomic_bool has_ended; /* DEVICE_FATAL that nobody could send */
+	struct soft_context *next_open, **at_open; /* see open.c */
 
 	pthread_mutex_t lock;
 	struct soft_table events; /* struct soft_object */
@@ -140,7 +157,8 @@ struct soft_ah {
 struct soft_channel {
 	struct ibv_comp_channel ibv;
 	struct soft_use use;
-	int write_fd; /* takes the ids of CQs */
+	int write_fd;  /* takes the ids of CQs */
+	uint32_t name; /* of the FIFO */
 };
 
 struct soft_cq {
@@ -161,9 +179,16 @@ struct soft_srq {
 	struct ibv_srq_attr attr;
 };
 
+/*
+ * ibv_create_wq() of verbs.h sets up the public mutex, condition and count only
+ * when the WQ is there already, and may have had an event: so these are used.
+ */
 struct soft_wq {
 	struct ibv_wq ibv;
 	struct soft_object object;
+	pthread_mutex_t mutex;
+	pthread_cond_t cond;
+	uint32_t acked;
 };
 
 struct soft_qp {
@@ -219,9 +244,14 @@ int soft_close_device(struct ibv_context *context);
 /* ---- object.c ---- */
 
 bool soft_is_ours(const struct ibv_context *context);
+/* the header of the file `objects`, for reading; NULL and errno */
+const struct sv_objects_header *soft_map_marks(int objects);
+void soft_unmap_marks(const struct sv_objects_header *marks);
 bool soft_is_fatal(struct soft_context *ctx);
+uint32_t soft_told(struct soft_context *ctx); /* enum sv_told */
 /* what the fabric has in store for the verb: waits, returns an errno value */
-int soft_take_fault(int device_dir, const char *verb);
+int soft_take_fault(struct soft_context *ctx, const char *verb);
+int soft_open_fault(int device_dir);
 /* the start of each verb: delays, then 0 or what it is to fail with */
 int soft_enter(struct ibv_context *context, const char *verb);
 /* of one that destroys: never fails once the device is gone */

@@ -174,19 +174,18 @@ static void init_wq(struct soft_wq *wq, const struct ibv_wq_init_attr *init)
 	wq->ibv.state = IBV_WQS_RESET;
 	wq->ibv.wq_type = init->wq_type;
 	wq->ibv.post_recv = post_wq_recv;
-	/* the inline function that called does so again */
-	pthread_mutex_init(&wq->ibv.mutex, NULL);
-	pthread_cond_init(&wq->ibv.cond, NULL);
+	pthread_mutex_init(&wq->mutex, NULL);
+	pthread_cond_init(&wq->cond, NULL);
 	wq->object.ibv = wq;
-	wq->object.mutex = &wq->ibv.mutex;
-	wq->object.cond = &wq->ibv.cond;
-	wq->object.acked = &wq->ibv.events_completed;
+	wq->object.mutex = &wq->mutex;
+	wq->object.cond = &wq->cond;
+	wq->object.acked = &wq->acked;
 }
 
 static void free_wq(struct soft_wq *wq)
 {
-	pthread_mutex_destroy(&wq->ibv.mutex);
-	pthread_cond_destroy(&wq->ibv.cond);
+	pthread_mutex_destroy(&wq->mutex);
+	pthread_cond_destroy(&wq->cond);
 	free(wq);
 }
 
