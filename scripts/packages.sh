@@ -9,6 +9,7 @@ group_why() {
 	build) echo "to build the library, its tools and examples" ;;
 	test) echo "to build and run the tests and man pages" ;;
 	lint) echo "to check the format and build with a second compiler" ;;
+	fuzz) echo "to fuzz softverbs" ;;
 	vm) echo "to boot a kernel that has soft-RoCE" ;;
 	esac
 }
@@ -17,8 +18,9 @@ apt_packages() {
 	case $1 in
 	build) echo gcc libc6-dev cmake ninja-build pkg-config libibverbs-dev \
 		libjansson-dev ibverbs-providers ;;
-	test) echo g++ libcmocka-dev pandoc valgrind jq git ;;
+	test) echo g++ libcmocka-dev pandoc valgrind jq git ibverbs-utils ;;
 	lint) echo clang clang-format shellcheck ;;
+	fuzz) echo clang libclang-rt-dev ;;
 	vm) echo qemu-system-x86 busybox-static kmod cpio xz-utils zstd iproute2 \
 		ibverbs-providers ibverbs-utils jq ;;
 	esac
@@ -29,8 +31,9 @@ dnf_packages() {
 	build) echo gcc glibc-devel cmake ninja-build pkgconf-pkg-config \
 		rdma-core-devel libibverbs jansson-devel ;;
 	test) echo gcc-c++ libcmocka-devel pandoc valgrind jq \
-		git libasan libubsan libtsan ;;
+		git libasan libubsan libtsan libibverbs-utils ;;
 	lint) echo clang clang-tools-extra ShellCheck ;;
+	fuzz) echo clang compiler-rt ;;
 	vm) echo ;;
 	esac
 }
