@@ -383,7 +383,7 @@ int main(void)
 		IN_MANUAL(dump_of_an_empty_registry),
 		IN_ALL(dump_tells_of_devices_and_references),
 		IN_MANUAL(dump_tells_adopted_from_own),
-		IN_MANUAL(dump_quotes_what_it_must),
+		ON_FAKE(IN_MANUAL, dump_quotes_what_it_must),
 		IN_MANUAL(text_dump_tells_the_same),
 		IN_MANUAL(text_dump_tells_what_cannot_be_opened),
 		IN_MANUAL(dump_into_a_full_file_is_an_error),

@@ -111,7 +111,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_ALL(g21_no_rdma_in_the_kernel_is_an_empty_registry),
 		IN_ALL(g21_an_empty_list_is_an_empty_registry),
-		IN_ALL(g21_devices_may_come_later),
+		ON_FAKE(IN_ALL, g21_devices_may_come_later),
 		IN_ALL(g21_registry_may_be_opened_before_any_device),
 		IN_ALL(g21_adopting_works_without_a_list),
 	};

@@ -182,10 +182,11 @@ static void g14_same_name_readded_20_times(void **state)
 		ibc_put_device(dev);
 		wait_for(h_count_of(&a, H_GONE, last) == 1);
 		wait_for(fake_open_contexts(NULL) == (i + 1 < TIMES));
+		h_fence(); /* a list that is being read has some, too */
 		if (!i)
 			fds = h2_fds();
 		else if (i + 1 < TIMES)
-			assert_int_equal(h2_fds(), fds);
+			wait_for(h2_fds() == fds);
 	}
 	h_fence();
 	assert_int_equal(h_count(&a, H_ADD), TIMES);
@@ -339,16 +340,17 @@ static void g14_removing_it_after_fatal_keeps_it_away_too(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		IN_ALL(g14_back_with_the_same_everything_is_a_new_one),
-		IN_ALL(g14_back_before_the_next_list_is_a_new_one),
-		IN_ALL(g14_another_guid_index_or_node_is_another_device),
-		IN_ALL(g14_without_an_index_the_name_counts),
+		ON_FAKE(IN_ALL, g14_back_with_the_same_everything_is_a_new_one),
+		ON_FAKE(IN_ALL, g14_back_before_the_next_list_is_a_new_one),
+		ON_FAKE(IN_ALL,
+			g14_another_guid_index_or_node_is_another_device),
+		ON_FAKE(IN_ALL, g14_without_an_index_the_name_counts),
 		IN_ALL(g14_an_incarnation_is_never_the_same_twice),
 		IN_ALL(g14_same_name_readded_20_times),
 		IN_ALL(g14_still_listed_after_fatal_is_reopened),
 		IN_ALL(g14_reopening_backs_off),
 		IN_ALL(g14_it_is_not_reopened_before_its_time),
-		IN_ALL(g14_removed_by_the_caller_it_stays_away),
+		ON_FAKE(IN_ALL, g14_removed_by_the_caller_it_stays_away),
 		IN_ALL(g14_removing_it_after_fatal_keeps_it_away_too),
 	};
 

@@ -136,51 +136,59 @@ static void g16_not_across_a_different_event_of_the_element(void **state)
 /* events of other elements between do not matter, and are not merged either */
 static void g16_other_elements_are_apart(void **state)
 {
-	static struct ibv_qp qps[2];
+	struct ibv_qp *qps[2];
 	unsigned int i;
 
 	(void)state;
 	begin();
+	qps[0] = fake_make_qp(context, NULL);
+	qps[1] = fake_make_qp(context, NULL);
 	hold_up();
 	for (i = 0; i < 3; i++) {
 		send(IBV_EVENT_PORT_ERR, 1);
 		send(IBV_EVENT_PORT_ERR, 2);
-		send(IBV_EVENT_QP_FATAL, (uintptr_t)&qps[0]);
-		send(IBV_EVENT_QP_FATAL, (uintptr_t)&qps[1]);
+		send(IBV_EVENT_QP_FATAL, (uintptr_t)qps[0]);
+		send(IBV_EVENT_QP_FATAL, (uintptr_t)qps[1]);
 	}
 	all_read(12);
 	open_up();
 	expect(0, IBV_EVENT_PORT_ERR, 1, 3);
 	expect(1, IBV_EVENT_PORT_ERR, 2, 3);
-	assert_ptr_equal(event_of(&a, 2).async.element.qp, &qps[0]);
+	assert_ptr_equal(event_of(&a, 2).async.element.qp, qps[0]);
 	assert_int_equal(event_of(&a, 2).count, 3);
-	assert_ptr_equal(event_of(&a, 3).async.element.qp, &qps[1]);
+	assert_ptr_equal(event_of(&a, 3).async.element.qp, qps[1]);
 	assert_int_equal(event_of(&a, 3).count, 3);
 	expect_no_more_than(4);
+	fake_destroy_qp(qps[0]);
+	fake_destroy_qp(qps[1]);
 	end();
 }
 
 /* many elements at once, more than the library has room for in its table */
 static void g16_many_elements_keep_their_counts(void **state)
 {
-	static struct ibv_qp qps[300];
+	struct ibv_qp *qps[300];
 	unsigned int i;
 
 	(void)state;
 	begin();
+	for (i = 0; i < 300; i++)
+		qps[i] = fake_make_qp(context, NULL);
 	hold_up();
 	for (i = 0; i < 900; i++) {
-		send(IBV_EVENT_COMM_EST, (uintptr_t)&qps[i * 7 % 300]);
+		send(IBV_EVENT_COMM_EST, (uintptr_t)qps[i * 7 % 300]);
 		if (i % 50 == 49)
 			all_read(i + 1);
 	}
 	open_up();
 	for (i = 0; i < 300; i++) {
 		assert_ptr_equal(event_of(&a, i).async.element.qp,
-				 &qps[i * 7 % 300]);
+				 qps[i * 7 % 300]);
 		assert_int_equal(event_of(&a, i).count, 3);
 	}
 	expect_no_more_than(300);
+	for (i = 0; i < 300; i++)
+		fake_destroy_qp(qps[i]);
 	end();
 }
 
@@ -340,16 +348,18 @@ static void g17_the_last_state_of_each_port_is_replayed_once(void **state)
 
 static void g17_other_events_are_not_replayed(void **state)
 {
-	static struct ibv_qp qp;
+	struct ibv_qp *qp;
 
 	(void)state;
 	begin();
+	qp = fake_make_qp(context, NULL);
 	told(IBV_EVENT_LID_CHANGE, 1);
 	told(IBV_EVENT_GID_CHANGE, 1);
 	told(IBV_EVENT_CLIENT_REREGISTER, 1);
-	told(IBV_EVENT_QP_FATAL, (uintptr_t)&qp);
+	told(IBV_EVENT_QP_FATAL, (uintptr_t)qp);
 	late();
 	assert_int_equal(h_count(&b, H_EVENT), 0);
+	fake_destroy_qp(qp);
 	rec_unregister(&b);
 	end();
 }

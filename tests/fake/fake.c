@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "backend.h"
+#include "calls.h"
 #include "fake.h"
 
 #define LIVE 0x11fe11fe
@@ -53,14 +54,6 @@ static TAILQ_HEAD(, device) devices = TAILQ_HEAD_INITIALIZER(devices);
 static TAILQ_HEAD(, context) contexts = TAILQ_HEAD_INITIALIZER(contexts);
 static int next_index;
 static bool no_rdma;
-static unsigned int num_calls[FAKE_NUM_CALLS];
-static struct {
-	int error, count;
-} faults[FAKE_NUM_CALLS];
-static struct {
-	void (*fn)(void *arg);
-	void *arg;
-} hooks[FAKE_NUM_CALLS];
 static unsigned int lists, closes, reads, acks;
 static char sysfs[PATH_MAX];
 
@@ -86,30 +79,6 @@ static struct context *context_of(struct ibv_context *ibv)
 	if (!ctx || ctx->magic != LIVE)
 		die("a context that was closed is used");
 	return ctx;
-}
-
-/* counts the call, runs its hook; an errno if it is to fail */
-static int called(enum fake_call call)
-{
-	void (*fn)(void *arg);
-	void *arg;
-	int error = 0;
-
-	pthread_mutex_lock(&lock);
-	num_calls[call]++;
-	fn = hooks[call].fn;
-	arg = hooks[call].arg;
-	pthread_mutex_unlock(&lock);
-	if (fn)
-		fn(arg);
-	pthread_mutex_lock(&lock);
-	if (faults[call].count) {
-		error = faults[call].error;
-		if (faults[call].count > 0)
-			faults[call].count--;
-	}
-	pthread_mutex_unlock(&lock);
-	return error;
 }
 
 /* lock held */
@@ -139,7 +108,7 @@ static struct ibv_device **get_device_list(int *num)
 {
 	struct ibv_device **list;
 	struct device *dev;
-	int error = called(FAKE_LIST), n = 0;
+	int error = fake_called(FAKE_LIST), n = 0;
 
 	pthread_mutex_lock(&lock);
 	if (!error && no_rdma)
@@ -256,7 +225,7 @@ static struct ibv_context *open_device(struct ibv_device *ibv)
 	pthread_mutex_lock(&lock);
 	snprintf(node, sizeof(node), "%s", usable(ibv)->ibv.dev_name);
 	pthread_mutex_unlock(&lock);
-	error = called(FAKE_OPEN);
+	error = fake_called(FAKE_OPEN);
 	if (error) {
 		errno = error;
 		return NULL;
@@ -280,7 +249,7 @@ static void end_context(struct context *ctx)
 
 static int close_device(struct ibv_context *ibv)
 {
-	called(FAKE_CLOSE);
+	fake_called(FAKE_CLOSE);
 	pthread_mutex_lock(&lock);
 	end_context(context_of(ibv));
 	pthread_mutex_unlock(&lock);
@@ -289,7 +258,7 @@ static int close_device(struct ibv_context *ibv)
 
 static int probe(struct ibv_context *ibv)
 {
-	int error = called(FAKE_PROBE);
+	int error = fake_called(FAKE_PROBE);
 
 	pthread_mutex_lock(&lock);
 	if (!error && context_of(ibv)->fatal)
@@ -302,7 +271,7 @@ static int get_async_event(struct ibv_context *ibv,
 			   struct ibv_async_event *event)
 {
 	struct context *ctx = context_of(ibv);
-	int error = called(FAKE_EVENT);
+	int error = fake_called(FAKE_EVENT);
 	struct record record;
 	ssize_t n;
 
@@ -332,7 +301,7 @@ static int get_async_event(struct ibv_context *ibv,
 static void ack_async_event(struct ibv_async_event *event)
 {
 	(void)event;
-	called(FAKE_ACK);
+	fake_called(FAKE_ACK);
 	pthread_mutex_lock(&lock);
 	acks++;
 	pthread_mutex_unlock(&lock);
@@ -396,9 +365,7 @@ static void remove_sysfs(void)
 
 void fake_start(void)
 {
-	memset(num_calls, 0, sizeof(num_calls));
-	memset(faults, 0, sizeof(faults));
-	memset(hooks, 0, sizeof(hooks));
+	fake_reset_calls();
 	lists = closes = reads = acks = 0;
 	next_index = 0;
 	no_rdma = false;
@@ -539,22 +506,6 @@ void fake_no_rdma(bool none)
 	fake_notify();
 }
 
-void fake_fail(enum fake_call call, int error, int count)
-{
-	pthread_mutex_lock(&lock);
-	faults[call].error = error;
-	faults[call].count = count;
-	pthread_mutex_unlock(&lock);
-}
-
-void fake_on(enum fake_call call, void (*fn)(void *arg), void *arg)
-{
-	pthread_mutex_lock(&lock);
-	hooks[call].fn = fn;
-	hooks[call].arg = arg;
-	pthread_mutex_unlock(&lock);
-}
-
 void fake_event(const char *name, enum ibv_event_type type, uintptr_t element)
 {
 	struct context *ctx;
@@ -602,6 +553,24 @@ void fake_close(struct ibv_context *context)
 	close_device(context);
 }
 
+struct ibv_qp *fake_make_qp(struct ibv_context *context, void *qp_context)
+{
+	static uint32_t num;
+	struct ibv_qp *qp = calloc(1, sizeof(*qp));
+
+	if (!qp)
+		die("no memory");
+	qp->context = context;
+	qp->qp_context = qp_context;
+	qp->qp_num = ++num;
+	return qp;
+}
+
+void fake_destroy_qp(struct ibv_qp *qp)
+{
+	free(qp);
+}
+
 void fake_notify(void)
 {
 	char path[PATH_MAX + 64];
@@ -612,16 +581,6 @@ void fake_notify(void)
 	if (fd >= 0)
 		close(fd);
 	unlink(path);
-}
-
-unsigned int fake_calls(enum fake_call call)
-{
-	unsigned int n;
-
-	pthread_mutex_lock(&lock);
-	n = num_calls[call];
-	pthread_mutex_unlock(&lock);
-	return n;
 }
 
 unsigned int fake_open_contexts(const char *name)

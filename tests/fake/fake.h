@@ -63,6 +63,10 @@ void fake_hang_up(struct ibv_context *context);
 struct ibv_context *fake_open(const char *name);
 void fake_close(struct ibv_context *context);
 
+/* a QP for events to be of; the context may be anybody's */
+struct ibv_qp *fake_make_qp(struct ibv_context *context, void *qp_context);
+void fake_destroy_qp(struct ibv_qp *qp);
+
 /* hot-plug news: touches the directory that the inotify source watches */
 void fake_notify(void);
 

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# The guarantees once more, on softverbs: the same tests, but for those that need
+# what no kernel does on command (ON_FAKE in harness.h).
+add_library(ibc-soft STATIC fake/calls.c fake/soft.c fake/soft_plug.c
+	contract/record.c contract/harness.c contract/harness2.c)
+target_include_directories(ibc-soft PUBLIC fake contract
+	${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/libibclient
+	${PROJECT_SOURCE_DIR}/providers/soft)
+target_compile_definitions(ibc-soft PUBLIC _GNU_SOURCE IBC_ON_SOFTVERBS)
+target_link_libraries(ibc-soft PUBLIC PkgConfig::CMOCKA PkgConfig::JANSSON
+	PkgConfig::IBVERBS Threads::Threads)
+
+foreach(name add order callbacks calls register unregister async data cycle
+	signal refs set adopt removal incarnation event sticky empty
+	open sources sink dump process fork objects)
+	set(target on_soft_${name})
+	add_executable(${target} contract/test_${name}.c
+		$<TARGET_OBJECTS:ibclient-objects>
+		$<TARGET_OBJECTS:softverbs-objects>)
+	target_link_libraries(${target} PRIVATE ibc-soft ${CMAKE_DL_LIBS})
+	add_dependencies(${target} softverbs-preload softverbs-cmd)
+	add_test(NAME ${target} COMMAND ${target})
+	set(environment "${IBC_TEST_ENVIRONMENT}" "LD_PRELOAD=${SOFT_PRELOAD}"
+		"SOFTVERBS_COMMAND=$<TARGET_FILE:softverbs-cmd>")
+	set_tests_properties(${target} PROPERTIES TIMEOUT 300
+		LABELS "soft;no-valgrind" ENVIRONMENT "${environment}")
+endforeach()
