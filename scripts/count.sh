@@ -4,6 +4,7 @@
 # Counts what ran. A ctest test that is a cmocka program counts as the tests
 # in it; any other ctest test, a VM case, a check and a build count as one.
 
+ctest_options=()
 passed=0
 failed=0
 skipped=0
@@ -85,11 +86,12 @@ show_ctest_failures() {
 	}' "$1" >&2
 }
 
-# run_ctest STAGE DIR [PREFIX…]: PREFIX is put in front of ctest. No test at
+# run_ctest STAGE DIR [PREFIX…]: PREFIX is put in front of ctest; of the array
+# ctest_options, if the caller has one, the words are options for it. No test at
 # all is a failure: it would prove nothing.
 run_ctest() {
 	local stage=$1 dir=$2 log=$BUILD/log/$1.log numbers
-	local options=(-V -j2)
+	local options=(-V -j2 "${ctest_options[@]}")
 	shift 2
 
 	mkdir -p "$BUILD/log"

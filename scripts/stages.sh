@@ -6,14 +6,15 @@
 # underscore there) that calls count, or fails: a stage that cannot be built
 # is one failure.
 
-stages=(format build-gcc build-clang unit asan tsan valgrind install
-	vm-6.1 vm-6.12)
+stages=(format build-gcc build-clang unit soft timing asan tsan valgrind fuzz
+	install vm-6.1 vm-6.12)
 
 # What each stage needs installed.
 stage_groups() {
 	case $1 in
 	format) echo lint ;;
 	build-clang) echo build test lint ;;
+	fuzz) echo build fuzz ;;
 	vm-*) echo build test vm ;;
 	*) echo build test ;;
 	esac
@@ -41,14 +42,32 @@ stage_build_clang() {
 	count 1 0 0
 }
 
+# Those of softverbs come next.
 stage_unit() {
+	# shellcheck disable=SC2034 # run_ctest uses it
+	local ctest_options=(-LE soft)
 	build_gcc || return 1
 	run_ctest unit "$BUILD/release"
+}
+
+stage_soft() {
+	build_gcc || return 1
+	run_unprivileged soft soft timing
+}
+
+# The only ones that assert times.
+stage_timing() {
+	build_gcc || return 1
+	run_unprivileged timing timing none
+	grep -h '^[0-9]*: measured: ' "$BUILD/log/timing.log" |
+		sed 's/^[0-9]*:/  /'
 }
 
 # sanitized STAGE SANITIZERS [PREFIX…]
 sanitized() {
 	local stage=$1 sanitizers=$2
+	# shellcheck disable=SC2034 # run_ctest uses it
+	local ctest_options=(-LE timing)
 	shift 2
 	build_tree "$stage" -DCMAKE_C_COMPILER=gcc -DIBC_BUILD_MAN=OFF \
 		-DCMAKE_BUILD_TYPE=Debug "-DIBC_SANITIZE=$sanitizers" || return 1
@@ -75,7 +94,7 @@ stage_valgrind() {
 	build_gcc || return 1
 	mkdir -p "$dir"
 	(cd "$BUILD/release" && ctest --show-only=json-v1) |
-		jq -r --arg bin "$BUILD/release/" -f "$TOP/scripts/valgrind.jq" \
+		jq -r -L "$TOP/scripts" --arg bin "$BUILD/release/" -f "$TOP/scripts/valgrind.jq" \
 		>"$dir/CTestTestfile.cmake" || return 1
 	run_ctest valgrind "$dir"
 }
