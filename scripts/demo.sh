@@ -1,12 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 # shellcheck shell=bash
 #
-# The demonstration: the main job against soft-RoCE in a real kernel.
+# The demonstration: the main job, on softverbs or against soft-RoCE in a real
+# kernel.
 
 # The newer kernel if it can be had.
 demo_kernel() {
 	"$TOP/tests/vm/fetch-kernel" 6.12 ||
 		"$TOP/tests/vm/fetch-kernel" 6.1
+}
+
+demo_soft() {
+	local start
+	start=$(now_ms)
+	need build
+	say "building in ${BUILD#"$TOP"/}/release"
+	build_release || die "no demonstration without a build"
+	say "ready to start after $(seconds_since "$start") s: no RDMA hardware," \
+		"no kernel module, no root"
+	PATH=$BUILD/release/bin:$PATH "$TOP/scripts/demo-soft"
+	say "the whole demonstration took $(seconds_since "$start") s"
 }
 
 demo_rxe() {
