@@ -1,14 +1,22 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# check-man.sh [LIBDIR] : are the man pages and the header of one mind?
+# check-man.sh [LIBDIR] : are the man pages and the headers of one mind?
+#
+# For libibclient and for libsoftverbs:
 #
 #   - each public function is named by exactly one page of section 3, and is in
 #     its SYNOPSIS with the very prototype that the header has
+#   - the functions of the header, those of the pages and the symbols of the
+#     version script are the same; each has kernel-doc in the header
 #   - no page names a function, constant or page that there is not
 #   - each page of section 3 has all its sections, in order
 #   - each EXAMPLE is a program that compiles without a warning; with LIBDIR,
-#     where libibclient.so is, it also links and runs
+#     where the libraries are, it also links and runs (one of softverbs on a
+#     fabric of its own); without softverbs' library there its examples are only
+#     compiled
+#   - where the rendered pages are beside LIBDIR, in ../man, every name of every
+#     page of a library has one
 #   - the program in README.md is examples/minimal.c
 #   - with pandoc: the pages render, and man(1), if there, has no complaint
 #
@@ -19,10 +27,8 @@ cd "$(dirname "$0")/.." || exit 1
 CC=${CC:-cc}
 WARN="-std=gnu11 -Wall -Wextra -Werror -Iinclude ${CFLAGS:-}"
 LIBDIR=${1:+$(cd "$1" && pwd)}
-HEADER=include/infiniband/ibclient.h
-LIB_PAGES=$(echo libibclient/man/*.3.md)
 ALL_PAGES="$(echo libibclient/man/*.md) $(echo tools/man/ibc_*.md)"
-SECTIONS="NAME|SYNOPSIS|DESCRIPTION|RETURN VALUE|ERRORS|THREAD SAFETY|IN A CALLBACK|EXAMPLE|SEE ALSO"
+ALL_PAGES="$ALL_PAGES $(echo providers/soft/man/*.md)"
 TMP=$(mktemp -d) || exit 1
 trap 'rm -rf "$TMP"' EXIT
 WRONG=0
@@ -36,6 +42,13 @@ wrong()
 without_comments()
 {
 	sed -z 's#/\*[^*]*\*\+\([^/*][^*]*\*\+\)*/##g' "$1"
+}
+
+# functions_of HEADER PREFIX
+functions_of()
+{
+	without_comments "$1" | grep -oE "\\b$2_[a-z0-9_]+\\(" | tr -d '(' |
+		sort -u
 }
 
 # The names in a page's NAME section.
@@ -53,13 +66,26 @@ code()
 		on && c' "$1"
 }
 
+# check_functions HEADER PREFIX MAP PAGE...: header, map and pages agree.
 check_functions()
 {
-	local f n
+	local header=$1 prefix=$2 map=$3 functions f n
+	shift 3
 
-	for f in $FUNCTIONS; do
-		n=$(for p in $LIB_PAGES; do names "$p"; done | grep -cx "$f")
+	functions=$(functions_of "$header" "$prefix")
+	[ -n "$functions" ] || wrong "$header: no function found"
+	for f in $functions; do
+		n=$(for p in "$@"; do names "$p"; done | grep -cx "$f")
 		[ "$n" = 1 ] || wrong "$f: $n pages have it in NAME, not one"
+		grep -q "^ \* $f - " "$header" || wrong "$f: no kernel-doc"
+	done
+	sed -n 's/^\t\t\([a-z0-9_]*\);$/\1/p' "$map" > "$TMP/map"
+	while read -r f; do
+		grep -qx "$f" <<< "$functions" ||
+			wrong "$map: $f is not in $header"
+	done < "$TMP/map"
+	for f in $functions; do
+		grep -qx "$f" "$TMP/map" || wrong "$map: no $f"
 	done
 }
 
@@ -87,33 +113,34 @@ check_sections()
 	local have
 
 	have=$(sed -n 's/^# //p' "$1" | grep -v '^SPDX' | paste -sd'|')
-	[ "$have" = "$SECTIONS" ] || wrong "$1: sections are $have"
+	[ "$have" = "$2" ] || wrong "$1: sections are $have"
 }
 
 check_names()
 {
 	local page=$1 word
 
-	for word in $(grep -oE '\bibc_[a-z0-9_]+(\*\*)?\(' "$page" |
-			tr -d '*(' | sort -u); do
+	for word in $(grep -oE '\b(ibc|softverbs)_[a-z0-9_]+(\*\*)?\(' \
+			"$page" | tr -d '*(' | sort -u); do
 		grep -qx "$word" <<< "$FUNCTIONS" ||
 			[ -e "tools/man/$word.1.md" ] ||
 			wrong "$page: there is no $word()"
 	done
 	while read -r word; do
-		grep -qw "$word" $HEADER libibclient/man/ibclient.7.md ||
+		grep -qw "$word" include/infiniband/*.h \
+				libibclient/man/ibclient.7.md ||
 			wrong "$page: there is no $word"
-	done < <(grep -oE '\bIBC_[A-Z0-9_]+' "$page" | sort -u)
-	for word in $(grep -oE '\*\*(ibc_[a-z_]+|ibclient)\*\*\([0-9]\)' "$page" |
-			tr -d '*' | sort -u); do
+	done < <(grep -oE '\b(IBC|SOFTVERBS)_[A-Z0-9_]+' "$page" | sort -u)
+	for word in $(grep -oE "$PAGE_NAME" "$page" | tr -d '*' | sort -u); do
 		grep -qx "$word" <<< "$PAGES" ||
 			wrong "$page: there is no page $word"
 	done
 }
 
+# check_example PAGE LIBRARY: runs it on a fabric that is made for it.
 check_example()
 {
-	local page=$1 base rc
+	local page=$1 lib=$2 base rc
 	base=$TMP/$(basename "$page" .md)
 
 	code "$page" EXAMPLE > "$base.c"
@@ -124,16 +151,48 @@ check_example()
 			"$(grep -m1 error "$TMP/errors")"
 		return
 	}
-	[ -n "$LIBDIR" ] || return
+	[ -n "$LIBDIR" ] && [ -e "$LIBDIR/lib$lib.so" ] || return
 	# shellcheck disable=SC2086
 	$CC ${CFLAGS:-} -o "$base" "$base.o" -L"$LIBDIR" \
-			-Wl,-rpath,"$LIBDIR" -libclient -libverbs || {
+			-Wl,-rpath,"$LIBDIR" -l"$lib" -libverbs || {
 		wrong "$page: EXAMPLE does not link"
 		return
 	}
-	timeout 20 "$base" < /dev/null > "$TMP/out" 2>&1
+	SOFTVERBS_DIR="$base.fabric" timeout 20 "$base" < /dev/null \
+		> "$TMP/out" 2>&1
 	rc=$?
 	[ $rc = 0 ] || wrong "$page: EXAMPLE ends with $rc: $(tail -1 "$TMP/out")"
+}
+
+# check_library PREFIX NAME SECTIONS MAP PAGE...
+check_library()
+{
+	local prefix=$1 name=$2 sections=$3 map=$4 page
+	shift 4
+
+	check_functions "include/infiniband/$name.h" "$prefix" "$map" "$@"
+	for page in "$@"; do
+		check_sections "$page" "$sections"
+		check_synopsis "$page"
+		check_example "$page" "$name"
+	done
+}
+
+# check_built LIBRARY PAGE...: what is rendered is complete.
+check_built()
+{
+	local man=$LIBDIR/../man lib=$1 page section name
+	shift
+
+	[ -d "$man" ] && [ -e "$LIBDIR/$lib" ] || return
+	for page in "$@"; do
+		section=${page%.md}
+		section=${section##*.}
+		for name in $(names "$page"); do
+			[ -e "$man/$name.$section" ] ||
+				wrong "$page: there is no $man/$name.$section"
+		done
+	done
 }
 
 check_rendering()
@@ -161,25 +220,28 @@ check_readme()
 		wrong "README.md: its program is not examples/minimal.c"
 }
 
-FUNCTIONS=$(without_comments $HEADER | grep -oE '\bibc_[a-z0-9_]+\(' |
-	tr -d '(' | sort -u)
-[ -n "$FUNCTIONS" ] || wrong "$HEADER: no function found"
+FUNCTIONS=$(functions_of include/infiniband/ibclient.h ibc
+	functions_of include/infiniband/softverbs.h softverbs)
+PAGE_NAME='\*\*((ibc|softverbs)_[a-z_]+|ibclient|softverbs)\*\*\([0-9]\)'
 PAGES=$(for p in $ALL_PAGES; do
 	s=${p%.md}
 	s=${s##*.}
 	names "$p" | sed "s/\$/($s)/"
 done)
 
-check_functions
-for PAGE in $LIB_PAGES; do
-	check_sections "$PAGE"
-	check_synopsis "$PAGE"
-	check_example "$PAGE"
-done
+DESCRIBED="NAME|SYNOPSIS|DESCRIPTION|RETURN VALUE|ERRORS|THREAD SAFETY"
+check_library ibc ibclient "$DESCRIBED|IN A CALLBACK|EXAMPLE|SEE ALSO" \
+	libibclient/libibclient.map libibclient/man/*.3.md
+check_library softverbs softverbs "$DESCRIBED|EXAMPLE|SEE ALSO" \
+	providers/soft/libsoftverbs.map providers/soft/man/*.3.md
 for PAGE in $ALL_PAGES; do
 	check_names "$PAGE"
 done
 check_rendering
+if [ -n "$LIBDIR" ]; then
+	check_built libibclient.so libibclient/man/*.md
+	check_built libsoftverbs.so providers/soft/man/*.md
+fi
 check_readme
 
 # shellcheck disable=SC2086
