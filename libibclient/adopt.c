@@ -151,6 +151,7 @@ int ibc_report_event(struct ibc_device *dev,
 	if (!p)
 		return ENOMEM;
 	error = ibc__event_resolve(event, &p->event);
+	p->bound = ibc__handlers_bound(dev);
 	ibc__lock(dev->reg);
 	if (!error &&
 	    (dev->state == IBC_DEVICE_GONE ||

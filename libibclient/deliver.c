@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Async events, second half: telling the clients, as steps of the device's job,
- * one client at a time in the order of registration. The event that is being
- * told is out of the queue, so that nothing is merged into what some have heard
- * already.
+ * Async events, second half: telling, as steps of the device's job, the clients,
+ * one at a time in the order of registration, then the handlers (handler.c):
+ * those come last because one of them may destroy the event's object. The event
+ * that is being told is out of the queue, so that nothing is merged into what
+ * some have heard already.
+ *
+ * What came late, after the removal began, waits until the clients have had
+ * their remove(), so that a storm of it does not hold that up.
  *
  * A port's state becomes sticky when all have heard of it: who comes later
  * hears it from ibc__replay(), who comes meanwhile from the delivery itself.
@@ -62,30 +66,64 @@ static void make_sticky(struct ibc_device *dev, const struct ibc_event *event)
 		dev->events.sticky[port] = type;
 }
 
-/* one client, or one event, further; false: nothing to deliver */
-bool ibc__deliver(struct ibc_device *dev)
+/* the next event, if it is time for it */
+static bool begin(struct ibc_device *dev)
+{
+	struct ibc__pending *p = TAILQ_FIRST(&dev->events.queue);
+
+	if (!p || (p->late && dev->state == IBC_DEVICE_REMOVING))
+		return false;
+	dev->events.current = ibc__event_pop(dev);
+	dev->events.cursor = 0;
+	ibc__handlers_begin(dev);
+	dev->reg->stats.events_delivered++;
+	return true;
+}
+
+static bool tell_next_client(struct ibc_device *dev)
 {
 	struct ibc__events *events = &dev->events;
 	struct ibc__slot *slot;
 
-	if (!events->current) {
-		events->current = ibc__event_pop(dev);
-		if (!events->current)
-			return false;
-		events->cursor = 0;
-		dev->reg->stats.events_delivered++;
-	}
+	if (events->current->late)
+		return false;
 	slot = ibc__next_slot(dev, events->cursor);
 	while (slot && !wants(slot, &events->current->event))
 		slot = ibc__next_slot(dev, slot->client->seq);
-	if (slot) {
-		events->cursor = slot->client->seq;
-		tell(slot, &events->current->event);
+	if (!slot)
+		return false;
+	events->cursor = slot->client->seq;
+	tell(slot, &events->current->event);
+	return true;
+}
+
+/* one receiver, or one event, further; false: nothing to deliver */
+bool ibc__deliver(struct ibc_device *dev)
+{
+	struct ibc__events *events = &dev->events;
+
+	if (!events->current && !begin(dev))
+		return false;
+	if (tell_next_client(dev) || ibc__handlers_tell(dev))
 		return true;
-	}
 	make_sticky(dev, &events->current->event);
 	free(events->current);
 	events->current = NULL;
+	return true;
+}
+
+/* lock held: what became of a port last, as it is told to who comes later */
+bool ibc__sticky_event(struct ibc_device *dev, unsigned int port,
+		       struct ibc_event *event)
+{
+	if (!dev->events.sticky[port])
+		return false;
+	memset(event, 0, sizeof(*event));
+	event->async.event_type = dev->events.sticky[port];
+	event->async.element.port_num = port;
+	event->element_num = port;
+	event->count = 1;
+	event->flags = IBC_EVENT_REPLAYED;
 	return true;
 }
 
@@ -96,16 +134,8 @@ void ibc__replay(struct ibc_device *dev, struct ibc__slot *slot)
 	unsigned int port;
 
 	for (port = 0; port < 256; port++) {
-		if (!dev->events.sticky[port] ||
-		    dev->state != IBC_DEVICE_LIVE || slot->client->dying)
-			continue;
-		memset(&event, 0, sizeof(event));
-		event.async.event_type = dev->events.sticky[port];
-		event.async.element.port_num = port;
-		event.element_num = port;
-		event.count = 1;
-		event.flags = IBC_EVENT_REPLAYED;
-		if (wants(slot, &event))
+		if (dev->state == IBC_DEVICE_LIVE && !slot->client->dying &&
+		    ibc__sticky_event(dev, port, &event) && wants(slot, &event))
 			tell(slot, &event);
 	}
 }

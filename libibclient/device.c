@@ -3,8 +3,8 @@
  * Devices: identity, references, what can be asked of one.
  *
  * The struct lives until its context is closed, gone() has been called, the
- * device list has it no more (or may have it anew), and the last user's
- * reference is put. Each name it ever had lives as long.
+ * device list has it no more (or may have it anew), the last user's reference is
+ * put and the last handler unregistered. Each name it ever had lives as long.
  */
 #include "private.h"
 
@@ -37,6 +37,7 @@ struct ibc_device *ibc__device_new(struct ibc_registry *reg, const char *name,
 	dev->job.run = ibc__device_step;
 	dev->job.rest = ibc__device_rest;
 	TAILQ_INIT(&dev->events.queue);
+	ibc__handlers_init(dev);
 	for (i = 0; i < reg->num_ids; i++)
 		if (ibc__slot_make(dev, i))
 			goto fail;
@@ -76,6 +77,7 @@ void ibc__device_free(struct ibc_device *dev)
 		dev->names = name->next;
 		free(name);
 	}
+	ibc__handlers_free(dev);
 	ibc__slots_free(dev);
 	dev->magic = 0;
 	free(dev);
@@ -86,12 +88,20 @@ void ibc__device_rest(struct ibc__job *job)
 {
 	struct ibc_device *dev = ibc__container_of(job, struct ibc_device, job);
 
-	if (!dev->finished || dev->users || dev->reading ||
+	if (!dev->finished || dev->users || dev->handlers.num || dev->reading ||
 	    dev->claim != IBC_CLAIM_NONE)
 		return;
 	ibc__timer_stop(dev->reg, &dev->timer);
 	TAILQ_REMOVE(&dev->reg->devices, dev, entry);
 	ibc__device_free(dev);
+}
+
+/* lock held: a user or a handler less; it may go if it was the last */
+void ibc__device_unused(struct ibc_device *dev)
+{
+	if (!dev->users && dev->finished && !dev->job.running &&
+	    !dev->job.queued)
+		ibc__device_rest(&dev->job);
 }
 
 /* lock held. The job is to look again at @when, if not earlier. */
@@ -221,8 +231,7 @@ void ibc_put_device(struct ibc_device *dev)
 		return;
 	reg = dev->reg;
 	ibc__lock(reg);
-	if (dev->users && --dev->users == 0 && dev->finished &&
-	    !dev->job.running && !dev->job.queued)
-		ibc__device_rest(&dev->job);
+	if (dev->users && --dev->users == 0)
+		ibc__device_unused(dev);
 	ibc__unlock(reg);
 }

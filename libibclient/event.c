@@ -142,20 +142,38 @@ static struct ibc__pending **newest(struct ibc_device *dev,
 }
 
 /*
- * Lock held; takes @p over. What comes after a removal began is nobody's: its
- * clients have no claim on it any more.
+ * Lock held. Once a removal began the clients have no claim on what comes, nor
+ * have the handlers of the device and of ports: only those of the object.
  */
+static bool is_wanted(struct ibc_device *dev, struct ibc__pending *p)
+{
+	p->late = dev->state != IBC_DEVICE_LIVE;
+	return !p->late || ibc__handlers_of_object(dev, p);
+}
+
+/* lock held: told as one, to the same receivers */
+static bool are_equal(struct ibc_device *dev, const struct ibc__pending *old,
+		      const struct ibc__pending *p)
+{
+	return old->event.async.event_type == p->event.async.event_type &&
+	       old->late == p->late &&
+	       old->event.element_num == p->event.element_num &&
+	       old->event.element_context == p->event.element_context &&
+	       !ibc__handlers_since(dev, old);
+}
+
+/* lock held; takes @p over */
 void ibc__event_queue(struct ibc_device *dev, struct ibc__pending *p)
 {
 	struct ibc__pending **at = newest(dev, &p->event);
 	struct ibc_registry *reg = dev->reg;
 
 	reg->stats.events_read += p->event.count;
-	if (dev->state != IBC_DEVICE_LIVE) {
+	if (!is_wanted(dev, p)) {
 		free(p);
 		return;
 	}
-	if (*at && (*at)->event.async.event_type == p->event.async.event_type) {
+	if (*at && are_equal(dev, *at, p)) {
 		(*at)->event.count += p->event.count;
 		reg->stats.events_merged += p->event.count;
 		free(p);
@@ -193,7 +211,8 @@ struct batch {
 };
 
 /* no lock held. An event is read only when there is memory to keep it. */
-static void read_batch(struct ibv_context *context, struct batch *batch)
+static void read_batch(struct ibc_device *dev, struct ibv_context *context,
+		       struct batch *batch)
 {
 	struct ibv_async_event async;
 	struct ibc__pending *p;
@@ -213,6 +232,7 @@ static void read_batch(struct ibv_context *context, struct batch *batch)
 			return;
 		}
 		ibc__event_resolve(&async, &p->event);
+		p->bound = ibc__handlers_bound(dev);
 		ibc__backend->ack_async_event(&async);
 		batch->events[batch->num] = p;
 	}
@@ -263,7 +283,7 @@ void ibc__events_read(struct ibc_device *dev, uint32_t ready)
 	}
 	dev->reading = true;
 	ibc__unlock(reg);
-	read_batch(context, &batch);
+	read_batch(dev, context, &batch);
 	ibc__lock(reg);
 	dev->reading = false;
 	for (i = 0; i < batch.num; i++)

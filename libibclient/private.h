@@ -27,6 +27,7 @@
 #include <infiniband/ibclient.h>
 
 #include "backend.h"
+#include "handler.h"
 
 #define ibc__container_of(ptr, type, member) \
 	((type *)((char *)(ptr)-offsetof(type, member)))
@@ -167,11 +168,13 @@ const char *ibc__client_name(struct ibc__client *c);
 /* the next client, by registration, that has the device and seq > @after */
 struct ibc__slot *ibc__next_slot(struct ibc_device *dev, uint64_t after);
 
-/* ---- event.c, deliver.c ---- */
+/* ---- event.c, deliver.c; handler.h has what handlers need ---- */
 
 struct ibc__pending {
 	TAILQ_ENTRY(ibc__pending) entry;
 	struct ibc__pending *older; /* next in its hash bucket */
+	uint64_t bound; /* newest handler when it was read, see handler.c */
+	bool late; /* read after the removal began: its object's handlers' */
 	struct ibc_event event;
 };
 
@@ -207,6 +210,8 @@ int ibc__events_watch(struct ibc_device *dev, struct ibv_context *context,
 		      bool read);
 void ibc__events_unwatch(struct ibc_device *dev);
 bool ibc__deliver(struct ibc_device *dev);
+bool ibc__sticky_event(struct ibc_device *dev, unsigned int port,
+		       struct ibc_event *event);
 void ibc__replay(struct ibc_device *dev, struct ibc__slot *slot);
 
 /* ---- device.c, adopt.c, step.c, remove.c ---- */
@@ -276,6 +281,7 @@ struct ibc_device {
 	const char *next_old_name; /* and another one after it */
 	uint64_t rename_cursor;	   /* seq of the last client that heard of it */
 	struct ibc__events events;
+	struct ibc__handlers handlers;
 };
 
 #define IBC_DEVICE_MAGIC 0x1bcde71c
@@ -288,11 +294,13 @@ void ibc__device_free(struct ibc_device *dev);
 void ibc__device_insert(struct ibc_device *dev);
 int ibc__device_rename(struct ibc_device *dev, const char *name);
 void ibc__device_rest(struct ibc__job *job);
+void ibc__device_unused(struct ibc_device *dev);
 void ibc__device_announce(struct ibc_device *dev);
 int ibc__device_check(struct ibc_device *dev);
 bool ibc__device_live(struct ibc_device *dev);
 void ibc__device_at(struct ibc_device *dev, uint64_t when);
 bool ibc__device_step(struct ibc__job *job);
+bool ibc__step_reread(struct ibc_device *dev);
 bool ibc__step_open(struct ibc_device *dev);
 
 enum ibc__reason {

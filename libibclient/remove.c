@@ -6,7 +6,8 @@
  *			reference is given out any more
  *   REMOVING		events read before, then remove() in the reverse of the
  *			order of registration, each followed by the registry's put
- *   DRAINING		until the last data is freed; the context stays open
+ *   DRAINING		until the last data is freed; the context stays open, and
+ *			the handlers of objects hear what comes (LAST_WQE_REACHED)
  *   GONE		context closed, or its owner's; gone(); finished
  *
  * All but the first are steps of the device's job. reg->lock is held, and
@@ -98,7 +99,7 @@ static bool step_removing(struct ibc_device *dev)
 	struct ibc_registry *reg = dev->reg;
 	struct ibc__client *c;
 
-	if (ibc__deliver(dev))
+	if (ibc__handlers_replay(dev) || ibc__deliver(dev))
 		return true;
 	TAILQ_FOREACH_REVERSE(c, &reg->clients, ibc__clients, entry)
 		if (ibc__remove_slot(ibc__slot(dev, c->id)))
@@ -157,14 +158,20 @@ static void close_context(struct ibc_device *dev)
 
 static bool step_draining(struct ibc_device *dev)
 {
-	if (!dev->pins && !dev->reading) {
+	bool drained = !dev->pins && !dev->reading;
+
+	if (drained) /* what was read is told yet, then it is over */
+		ibc__events_unwatch(dev);
+	if (ibc__deliver(dev))
+		return true;
+	if (drained) {
 		close_context(dev);
 		return true;
 	}
 	if (dev->warn_at && dev->warn_at <= ibc__now())
 		warn(dev);
 	ibc__device_at(dev, dev->warn_at);
-	return false;
+	return ibc__step_reread(dev);
 }
 
 static void call_gone(struct ibc__slot *slot)

@@ -172,7 +172,7 @@ static bool step_probe(struct ibc_device *dev)
 }
 
 /* reading events had stopped for want of memory */
-static bool step_reread(struct ibc_device *dev)
+bool ibc__step_reread(struct ibc_device *dev)
 {
 	if (!dev->reread_at)
 		return false;
@@ -199,6 +199,6 @@ bool ibc__device_step(struct ibc__job *job)
 		return ibc__step_open(dev);
 	if (dev->stage == IBC_STAGE_VERIFY)
 		return false;
-	return step_probe(dev) || step_add(dev) || ibc__deliver(dev) ||
-	       step_rename(dev) || step_reread(dev);
+	return step_probe(dev) || step_add(dev) || ibc__handlers_replay(dev) ||
+	       ibc__deliver(dev) || step_rename(dev) || ibc__step_reread(dev);
 }

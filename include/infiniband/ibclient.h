@@ -654,6 +654,95 @@ int ibc_cmpxchg_client_data(struct ibc_device *dev, struct ibc_client *client,
 			    struct ibc_client_data **current);
 
 /**
+ * enum ibc_event_scope - whose events a handler hears
+ * @IBC_SCOPE_DEVICE: every event of the device, whatever its element
+ * @IBC_SCOPE_PORT: those of one port or of all
+ * @IBC_SCOPE_QP: those of one QP
+ * @IBC_SCOPE_CQ: those of one CQ
+ * @IBC_SCOPE_SRQ: those of one SRQ
+ * @IBC_SCOPE_WQ: those of one WQ
+ */
+enum ibc_event_scope {
+	IBC_SCOPE_DEVICE,
+	IBC_SCOPE_PORT,
+	IBC_SCOPE_QP,
+	IBC_SCOPE_CQ,
+	IBC_SCOPE_SRQ,
+	IBC_SCOPE_WQ,
+};
+
+/**
+ * struct ibc_event_filter - what a handler hears; only read while registering
+ * @comp_mask: 0; other bits get EINVAL
+ * @scope: enum ibc_event_scope
+ * @port_num: for IBC_SCOPE_PORT: the port; 0: all
+ * @qp: for IBC_SCOPE_QP: a QP of the device's context
+ * @cq: for IBC_SCOPE_CQ
+ * @srq: for IBC_SCOPE_SRQ
+ * @wq: for IBC_SCOPE_WQ
+ * @type_mask: the types, 1ULL << IBV_EVENT_x; 0: every type of that scope. In
+ *	any scope it may have IBV_EVENT_DEVICE_FATAL. Types that cannot be of that
+ *	scope are ignored, but if there are only such it gets EINVAL.
+ */
+struct ibc_event_filter {
+	uint32_t comp_mask;
+	uint32_t scope;
+	union {
+		uint32_t port_num;
+		struct ibv_qp *qp;
+		struct ibv_cq *cq;
+		struct ibv_srq *srq;
+		struct ibv_wq *wq;
+	};
+	uint64_t type_mask;
+};
+
+struct ibc_event_handler;
+
+/**
+ * ibc_register_event_handler - hear of a device's, port's or object's events
+ * @dev: a live device that the caller has a reference on, or is in a callback
+ *	of
+ * @filter: which events
+ * @fn: called for each, as one of the device's callbacks, after the clients'
+ *	event(). It may destroy the object that the event is of.
+ * @arg: last argument of @fn
+ *
+ * @fn hears what is read from here on: of an object register before it can have
+ * events, so before a QP leaves RESET. Only the last PORT_ACTIVE or PORT_ERR of
+ * each port is told once more, marked IBC_EVENT_REPLAYED. While the device
+ * drains the handlers of objects go on hearing of them, the others nothing.
+ *
+ * A handler keeps the device's struct and the registry (ibc_close() says EBUSY)
+ * until it is unregistered, but neither the context nor a removal.
+ *
+ * Return: the handler, for ibc_unregister_event_handler(); NULL and errno:
+ *	ENODEV (the device's removal has begun), EINVAL (also for an object of
+ *	another context), ENOMEM, ECHILD
+ */
+struct ibc_event_handler *
+ibc_register_event_handler(struct ibc_device *dev,
+			   const struct ibc_event_filter *filter,
+			   void (*fn)(struct ibc_device *dev,
+				      const struct ibc_event *event, void *arg),
+			   void *arg);
+
+/**
+ * ibc_unregister_event_handler - unregister an event handler: a fence
+ * @handler: what ibc_register_event_handler() returned
+ *
+ * Waits only while that very handler runs; once this has returned 0 it does not
+ * run and never will, and @handler is no more. In the handler's own callback it
+ * returns 0 at once, and that call is the last. Who destroys an object in
+ * another place than its own handler unregisters the handler first.
+ *
+ * Return: 0; EDEADLK (called in another callback while the handler runs: it is
+ *	not called again, but must be unregistered once more, later); EINVAL;
+ *	ECHILD
+ */
+int ibc_unregister_event_handler(struct ibc_event_handler *handler);
+
+/**
  * enum ibc_dump_format - formats of ibc_dump()
  * @IBC_DUMP_TEXT: for people; may change
  * @IBC_DUMP_JSON: one JSON object; keys are only ever added
