@@ -411,7 +411,6 @@ static void g17_any_scope_may_ask_for_device_fatal(void **state)
 	wait_for(h2_is(dev, IBC_DEVICE_GONE));
 	deaf(&ear);
 	deaf(&ear2);
-	qp = NULL; /* went with its context */
 	end();
 }
 
