@@ -138,16 +138,15 @@ static void make_socket(struct scratch *scratch, const char *path)
 	close(fd);
 }
 
+/* a new one: what is there may be a link, with a canary behind it */
 static void make_tree(const char *path)
 {
 	char deep[1024];
 	int i, len;
 
 	len = snprintf(deep, sizeof(deep), "%s", path);
-	for (i = 0; i < 50; i++) {
-		mkdirat(top, deep, 0700);
+	for (i = 0; i < 50 && !mkdirat(top, deep, 0700); i++)
 		len += snprintf(deep + len, sizeof(deep) - len, "/t");
-	}
 }
 
 static void make_one(struct scratch *scratch, char kind, const char *path,
