@@ -92,7 +92,7 @@ static int adopt_new(struct ibc_registry *reg, struct ibv_context *context,
 /* no lock held; a list that cannot be read now is read later */
 static void look_for_it(struct ibc_registry *reg)
 {
-	if (!ibc__scan(reg, false))
+	if (!ibc__scan(reg, false, IBC_BY_LIBRARY))
 		return;
 	ibc__lock(reg);
 	ibc__kick(&reg->scan_job);
@@ -151,6 +151,7 @@ int ibc_report_event(struct ibc_device *dev,
 	if (!p)
 		return ENOMEM;
 	error = ibc__event_resolve(event, &p->event);
+	p->reported = true;
 	p->bound = ibc__handlers_bound(dev);
 	ibc__lock(dev->reg);
 	if (!error &&

@@ -181,7 +181,7 @@ int ibc_register_client(struct ibc_registry *reg, struct ibc_client *client)
 		return error;
 	in_callback = ibc__in_callback(reg);
 	if (!in_callback) {
-		error = ibc__scan(reg, false);
+		error = ibc__scan(reg, false, IBC_BY_LIBRARY);
 		if (error)
 			return error;
 	}

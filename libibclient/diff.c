@@ -58,18 +58,6 @@ static int check_name(struct ibc_device *dev, struct ibc__entry *e)
 	return 0;
 }
 
-/* a hint said that it went: the list does not confirm it, maybe a verb does */
-static void check_suspect(struct ibc_device *dev)
-{
-	if (!dev->suspect)
-		return;
-	dev->suspect = false;
-	if (!ibc__device_live(dev))
-		return;
-	dev->probe = true;
-	ibc__kick(&dev->job);
-}
-
 /* what was opened before the list was begun is what the list has */
 static void check_opened(struct ibc_device *dev, uint64_t mark)
 {
@@ -97,7 +85,7 @@ static int still_there(struct ibc_device *dev, struct ibc__list *list,
 {
 	dev->seen = true;
 	keep_pointer(dev, list, e);
-	check_suspect(dev);
+	ibc__probe_suspect(dev);
 	check_opened(dev, mark);
 	return check_name(dev, e);
 }
@@ -127,9 +115,9 @@ static void not_there(struct ibc_device *dev)
 			ibc__kick(&dev->job);
 		dev->claim = IBC_CLAIM_NONE;
 	} else if (!dev->adopted || dev->seen) {
-		ibc__begin_removal(dev, IBC_REASON_ABSENT);
+		ibc__begin_removal(dev, IBC_REASON_ABSENT, dev->reg->scan_by);
 	} else {
-		check_suspect(dev);
+		ibc__probe_suspect(dev);
 	}
 }
 

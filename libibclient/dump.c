@@ -155,7 +155,35 @@ static void json_source(struct dump *d, struct ibc__source *source)
 	fprintf(d->out, "{\"name\": \"%s\", \"state\": \"%s\", \"why\": ",
 		source->ops->name, ibc__source_state_name(source->state));
 	json_string(d->out, source->why);
-	fputs("}", d->out);
+	fprintf(d->out,
+		", \"hints\": %" PRIu64 ", \"false_hints\": %" PRIu64
+		", \"scans\": %" PRIu64 ", \"removals\": %" PRIu64 "}",
+		source->hints, source->false_hints, source->scans,
+		source->removals);
+}
+
+/* the nth of the removals that are remembered, the oldest first, or NULL */
+static struct ibc__removal *removal(struct ibc_registry *reg, unsigned int n)
+{
+	unsigned int num = reg->num_removals;
+	unsigned int first =
+		num > IBC_NUM_REMOVALS ? num - IBC_NUM_REMOVALS : 0;
+
+	if (n >= num - first)
+		return NULL;
+	return &reg->removals[(first + n) % IBC_NUM_REMOVALS];
+}
+
+static void json_removal(struct dump *d, struct ibc__removal *r)
+{
+	json_next(d);
+	fputs("{\"device\": ", d->out);
+	json_string(d->out, r->name);
+	fprintf(d->out,
+		", \"index\": %d, \"incarnation\": %" PRIu64
+		", \"reason\": \"%s\", \"source\": \"%s\"}",
+		r->index, r->incarnation, ibc__reason_name(r->reason),
+		ibc__by_name(r->by));
 }
 
 static void json_list(struct dump *d, const char *name)
@@ -167,6 +195,7 @@ static void json_list(struct dump *d, const char *name)
 static void dump_json(struct dump *d)
 {
 	struct ibc_registry *reg = d->reg;
+	struct ibc__removal *r;
 	struct ibc_device *dev;
 	struct ibc__client *c;
 	unsigned int i;
@@ -186,6 +215,10 @@ static void dump_json(struct dump *d)
 	json_list(d, "sources");
 	for (i = 0; i < IBC_NUM_SOURCES; i++)
 		json_source(d, &reg->sources[i]);
+	d->comma = true;
+	json_list(d, "removals");
+	for (i = 0; (r = removal(reg, i)); i++)
+		json_removal(d, r);
 	fputs("], \"stats\": {", d->out);
 	d->comma = false;
 	for (i = 0; i < NUM_STATS; i++) {
@@ -225,9 +258,20 @@ static void text_device(struct dump *d, struct ibc_device *dev)
 	}
 }
 
+static void text_source(struct dump *d, struct ibc__source *source)
+{
+	fprintf(d->out,
+		"source %s: %s (%s), %" PRIu64 " hints, %" PRIu64
+		" of them false, %" PRIu64 " scans, %" PRIu64 " removals\n",
+		source->ops->name, ibc__source_state_name(source->state),
+		source->why, source->hints, source->false_hints, source->scans,
+		source->removals);
+}
+
 static void dump_text(struct dump *d)
 {
 	struct ibc_registry *reg = d->reg;
+	struct ibc__removal *r;
 	struct ibc_device *dev;
 	struct ibc__client *c;
 	unsigned int i;
@@ -240,10 +284,13 @@ static void dump_text(struct dump *d)
 			ibc__client_name(c), c->active,
 			c->dying ? ", unregistering" : "");
 	for (i = 0; i < IBC_NUM_SOURCES; i++)
-		fprintf(d->out, "source %s: %s (%s)\n",
-			reg->sources[i].ops->name,
-			ibc__source_state_name(reg->sources[i].state),
-			reg->sources[i].why);
+		text_source(d, &reg->sources[i]);
+	for (i = 0; (r = removal(reg, i)); i++)
+		fprintf(d->out,
+			"removed %s: index %d, incarnation %" PRIu64
+			", %s, told by %s\n",
+			r->name, r->index, r->incarnation,
+			ibc__reason_name(r->reason), ibc__by_name(r->by));
 	for (i = 0; i < NUM_STATS; i++)
 		fprintf(d->out, "%s %" PRIu64 "\n", stats[i].name,
 			stat_value(&reg->stats, i));

@@ -183,8 +183,12 @@ void ibc__event_queue(struct ibc_device *dev, struct ibc__pending *p)
 	*at = p;
 	TAILQ_INSERT_TAIL(&dev->events.queue, p, entry);
 	ibc__kick(&dev->job);
-	if (p->event.async.event_type == IBV_EVENT_DEVICE_FATAL)
-		ibc__begin_removal(dev, IBC_REASON_FATAL);
+	if (p->event.async.event_type != IBV_EVENT_DEVICE_FATAL)
+		return;
+	if (p->reported)
+		ibc__begin_removal(dev, IBC_REASON_FATAL, IBC_BY_CALLER);
+	else
+		ibc__async_fatal(dev);
 }
 
 /* lock held: the oldest one, no more to be merged into */
@@ -259,9 +263,9 @@ static void after_batch(struct ibc_device *dev, struct ibv_context *context,
 		dev->reread_at = ibc__now() + 100;
 		ibc__device_at(dev, dev->reread_at);
 	} else if (error != EAGAIN && error != EWOULDBLOCK) {
-		ibc__begin_removal(dev, IBC_REASON_ERROR);
+		ibc__async_failed(dev);
 	} else if (ready & (EPOLLERR | EPOLLHUP)) {
-		ibc__begin_removal(dev, IBC_REASON_HANGUP);
+		ibc__async_hung_up(dev);
 	} else {
 		rearm(dev, context);
 	}
@@ -278,7 +282,7 @@ void ibc__events_read(struct ibc_device *dev, uint32_t ready)
 	if (!dev->watched || dev->reading || !context)
 		return;
 	if (!dev->read_events) {
-		ibc__begin_removal(dev, IBC_REASON_HANGUP);
+		ibc__async_hung_up(dev);
 		return;
 	}
 	dev->reading = true;

@@ -176,6 +176,7 @@ struct ibc__pending {
 	struct ibc__pending *older; /* next in its hash bucket */
 	uint64_t bound; /* newest handler when it was read, see handler.c */
 	bool late; /* read after the removal began: its object's handlers' */
+	bool reported; /* by the context's owner */
 	struct ibc_event event;
 };
 
@@ -262,8 +263,9 @@ struct ibc_device {
 	enum ibc__claim claim;
 	bool announced; /* it was live and open once: it counts */
 	bool seen;	/* adopted: a list had it once */
-	bool suspect;	/* a hint says it went: ask the list, then probe */
+	bool suspect;	/* see watch_probe.c */
 	bool probe;
+	enum ibc__by suspect_by, probe_by;
 	bool stalled; /* VERIFY, but the list cannot be read */
 	bool reading; /* somebody reads its async fd, without the lock */
 	bool read_events, watched;
@@ -308,11 +310,25 @@ enum ibc__reason {
 	IBC_REASON_ABSENT,
 	IBC_REASON_FATAL,
 	IBC_REASON_ERROR,
+	IBC_REASON_UNREADABLE,
 	IBC_REASON_HANGUP,
 	IBC_REASON_CALLER,
 };
 
-void ibc__begin_removal(struct ibc_device *dev, enum ibc__reason reason);
+/* what the registry remembers of a removal */
+struct ibc__removal {
+	char name[IBC_NAME_MAX];
+	int index;
+	uint64_t incarnation;
+	enum ibc__reason reason;
+	enum ibc__by by; /* who told of it first */
+};
+
+#define IBC_NUM_REMOVALS 16
+
+void ibc__begin_removal(struct ibc_device *dev, enum ibc__reason reason,
+			enum ibc__by by);
+const char *ibc__reason_name(enum ibc__reason reason);
 bool ibc__step_remove(struct ibc_device *dev);
 bool ibc__remove_slot(struct ibc__slot *slot);
 
@@ -324,10 +340,10 @@ struct ibc__list {
 	int num;
 };
 
-int ibc__scan(struct ibc_registry *reg, bool names);
+int ibc__scan(struct ibc_registry *reg, bool names, enum ibc__by by);
 bool ibc__scan_job(struct ibc__job *job);
 void ibc__scan_at(struct ibc_registry *reg, uint64_t when);
-void ibc__hint(struct ibc_registry *reg, bool names);
+void ibc__hint(struct ibc_registry *reg, enum ibc__by by, bool names);
 void ibc__hint_device(struct ibc_device *dev);
 struct ibc__list *ibc__list_unref(struct ibc__list *list);
 void ibc__list_free(struct ibc__list *list);
@@ -371,6 +387,12 @@ struct ibc_registry {
 	unsigned int num_threads;
 
 	struct ibc__source sources[IBC_NUM_SOURCES];
+	unsigned int scan_period; /* ms, of the timer */
+	bool had_devices;	  /* the list applied last */
+	enum ibc__by hint_by;	  /* the first hint since a list was begun */
+	enum ibc__by scan_by;	  /* that of the list that is being applied */
+	struct ibc__removal removals[IBC_NUM_REMOVALS]; /* a ring */
+	unsigned int num_removals;			/* so far */
 	struct ibc__job scan_job;
 	struct ibc__timer scan_timer;
 	uint64_t scan_begun, scan_applied;

@@ -19,6 +19,7 @@ static const char *const reasons[] = {
 	[IBC_REASON_ABSENT] = "it left the device list",
 	[IBC_REASON_FATAL] = "DEVICE_FATAL",
 	[IBC_REASON_ERROR] = "its verbs fail",
+	[IBC_REASON_UNREADABLE] = "its async events cannot be read",
 	[IBC_REASON_HANGUP] = "its async descriptor hung up",
 	[IBC_REASON_CALLER] = "asked for by ibc_remove_device()",
 };
@@ -44,7 +45,33 @@ static void set_claim(struct ibc_device *dev, enum ibc__reason reason)
 	ibc__scan_at(dev->reg, dev->reopen_at);
 }
 
-void ibc__begin_removal(struct ibc_device *dev, enum ibc__reason reason)
+const char *ibc__reason_name(enum ibc__reason reason)
+{
+	return reasons[reason];
+}
+
+/* for ibc_dump(): the oldest is forgotten */
+static void remember(struct ibc_device *dev, enum ibc__reason reason,
+		     enum ibc__by by)
+{
+	struct ibc_registry *reg = dev->reg;
+	struct ibc__removal *r;
+
+	if (!dev->announced)
+		return;
+	if (by < IBC_NUM_SOURCES)
+		reg->sources[by].removals++;
+	r = &reg->removals[reg->num_removals++ % IBC_NUM_REMOVALS];
+	snprintf(r->name, sizeof(r->name), "%s", dev->name);
+	r->index = dev->id.index;
+	r->incarnation = dev->incarnation;
+	r->reason = reason;
+	r->by = by;
+}
+
+/* the one trigger: whoever comes second finds the device not LIVE any more */
+void ibc__begin_removal(struct ibc_device *dev, enum ibc__reason reason,
+			enum ibc__by by)
 {
 	struct ibc_registry *reg = dev->reg;
 	struct ibc__client *c;
@@ -53,10 +80,12 @@ void ibc__begin_removal(struct ibc_device *dev, enum ibc__reason reason)
 		return;
 	set_claim(dev, reason);
 	dev->state = IBC_DEVICE_REMOVING;
+	remember(dev, reason, by);
 	TAILQ_FOREACH(c, &reg->clients, entry)
 		ibc__slot_kill(ibc__slot(dev, c->id), ENODEV);
 	ibc__log(reg, dev->announced ? IBC_LOG_INFO : IBC_LOG_DEBUG,
-		 "%s: removal begins: %s", dev->name, reasons[reason]);
+		 "%s: removal begins: %s (told by %s)", dev->name,
+		 reasons[reason], ibc__by_name(by));
 	ibc__kick(&dev->job);
 	ibc__changed(reg);
 }
@@ -230,7 +259,7 @@ int ibc_remove_device(struct ibc_device *dev)
 	if (error)
 		return error;
 	ibc__lock(dev->reg);
-	ibc__begin_removal(dev, IBC_REASON_CALLER);
+	ibc__begin_removal(dev, IBC_REASON_CALLER, IBC_BY_CALLER);
 	if (dev->claim == IBC_CLAIM_LATER)
 		dev->claim = IBC_CLAIM_NEVER;
 	ibc__unlock(dev->reg);

@@ -91,25 +91,42 @@ static void read_names(struct ibc_registry *reg, struct ibc__entry *entries,
 						       IBC_NAME_MAX);
 }
 
-/* returns the number of the list that is about to be read */
-static uint64_t begin(struct ibc_registry *reg, bool *names)
+/*
+ * Returns the number of the list that is about to be read; @by: whose hint was
+ * the reason, if that is not the caller's own.
+ */
+static uint64_t begin(struct ibc_registry *reg, bool *names, enum ibc__by *by)
 {
 	uint64_t mark;
 
 	ibc__lock(reg);
+	if (reg->hint_by == IBC_BY_LIBRARY)
+		reg->hint_by = *by;
 	*names |= reg->scan_names;
 	reg->scan_names = false;
+	*by = reg->hint_by;
+	reg->hint_by = IBC_BY_LIBRARY;
 	mark = ++reg->scan_begun;
 	reg->stats.scans++;
+	if (*by < IBC_NUM_SOURCES)
+		reg->sources[*by].scans++;
 	ibc__unlock(reg);
 	return mark;
+}
+
+/* lock held: what was wanted of a list is left to the next one */
+static void again(struct ibc_registry *reg, bool names, enum ibc__by by)
+{
+	reg->scan_names |= names;
+	if (reg->hint_by == IBC_BY_LIBRARY)
+		reg->hint_by = by;
 }
 
 /* lock held; returns the list that is to be freed */
 static struct ibc__list *finish(struct ibc_registry *reg,
 				struct ibc__list *list,
 				struct ibc__entry *entries, uint64_t mark,
-				bool names, int *error)
+				bool names, enum ibc__by by, int *error)
 {
 	struct ibc__list *old;
 
@@ -120,22 +137,23 @@ static struct ibc__list *finish(struct ibc_registry *reg,
 		return list;
 	}
 	reg->scan_applied = mark;
+	reg->scan_by = by;
 	*error = ibc__diff(reg, list, entries, mark);
 	old = reg->list;
 	reg->list = list;
 	reg->scan_failures = 0;
 	reg->scan_error = 0;
-	ibc__watch_scanned(reg);
+	ibc__watch_scanned(reg, list->num > 0);
 	ibc__changed(reg);
 	return ibc__list_unref(old);
 }
 
 /* no lock held: reads the list now. An errno if that cannot be done. */
-int ibc__scan(struct ibc_registry *reg, bool names)
+int ibc__scan(struct ibc_registry *reg, bool names, enum ibc__by by)
 {
 	struct ibc__entry *entries;
 	struct ibc__list *list = NULL;
-	uint64_t mark = begin(reg, &names);
+	uint64_t mark = begin(reg, &names, &by);
 	int error = read_list(&list);
 
 	entries = error ? NULL : read_entries(list);
@@ -145,9 +163,9 @@ int ibc__scan(struct ibc_registry *reg, bool names)
 		error = ENOMEM;
 	ibc__lock(reg);
 	if (error)
-		reg->scan_names |= names; /* for the next one */
+		again(reg, names, by);
 	else
-		list = finish(reg, list, entries, mark, names, &error);
+		list = finish(reg, list, entries, mark, names, by, &error);
 	ibc__unlock(reg);
 	ibc__list_free(list);
 	free(entries);
@@ -167,11 +185,7 @@ static void scan_failed(struct ibc_registry *reg, int error)
 	ibc__scan_at(reg, ibc__now() + ibc__backoff(reg->scan_failures++));
 	TAILQ_FOREACH(dev, &reg->devices, entry) {
 		dev->stalled = dev->stage == IBC_STAGE_VERIFY;
-		if (dev->suspect && ibc__device_live(dev)) {
-			dev->probe = true;
-			ibc__kick(&dev->job);
-		}
-		dev->suspect = false;
+		ibc__probe_suspect(dev);
 	}
 	ibc__changed(reg);
 }
@@ -185,7 +199,7 @@ bool ibc__scan_job(struct ibc__job *job)
 	if (!reg->wanted)
 		return false;
 	ibc__unlock(reg);
-	error = ibc__scan(reg, false);
+	error = ibc__scan(reg, false, IBC_BY_LIBRARY);
 	ibc__lock(reg);
 	if (error)
 		scan_failed(reg, error);
@@ -197,6 +211,10 @@ static void scan_timer(struct ibc__timer *timer)
 	struct ibc_registry *reg =
 		ibc__container_of(timer, struct ibc_registry, scan_timer);
 
+	if (ibc__watch_active(reg, IBC_SOURCE_TIMER)) {
+		ibc__probe_all(reg);
+		again(reg, false, IBC_SOURCE_TIMER);
+	}
 	ibc__kick(&reg->scan_job);
 }
 
@@ -209,12 +227,14 @@ void ibc__scan_at(struct ibc_registry *reg, uint64_t when)
 }
 
 /* lock held: a source says that something changed; @names: maybe a name */
-void ibc__hint(struct ibc_registry *reg, bool names)
+void ibc__hint(struct ibc_registry *reg, enum ibc__by by, bool names)
 {
 	if (!reg->wanted)
 		return;
 	reg->stats.hints++;
-	reg->scan_names |= names;
+	if (by < IBC_NUM_SOURCES)
+		reg->sources[by].hints++;
+	again(reg, names, by);
 	ibc__kick(&reg->scan_job);
 }
 
@@ -223,8 +243,8 @@ void ibc__hint_device(struct ibc_device *dev)
 {
 	if (dev->state != IBC_DEVICE_LIVE)
 		return;
-	dev->suspect = true;
-	ibc__hint(dev->reg, false);
+	ibc__suspect(dev, IBC_BY_CALLER);
+	ibc__hint(dev->reg, IBC_BY_CALLER, false);
 }
 
 int ibc_rescan(struct ibc_registry *reg)
@@ -237,5 +257,5 @@ int ibc_rescan(struct ibc_registry *reg)
 	ibc__lock(reg);
 	wanted = reg->wanted;
 	ibc__unlock(reg);
-	return wanted ? ibc__scan(reg, true) : 0;
+	return wanted ? ibc__scan(reg, true, IBC_BY_CALLER) : 0;
 }

@@ -150,27 +150,6 @@ static bool step_rename(struct ibc_device *dev)
 	return true;
 }
 
-/* a hint said that it went, the list says that it did not: ask the device */
-static bool step_probe(struct ibc_device *dev)
-{
-	struct ibc_registry *reg = dev->reg;
-	struct ibv_context *context = dev->context;
-	int error;
-
-	if (!dev->probe)
-		return false;
-	dev->probe = false;
-	ibc__unlock(reg);
-	error = ibc__backend->probe(context);
-	ibc__lock(reg);
-	if (error == EIO || error == ENODEV)
-		ibc__begin_removal(dev, IBC_REASON_ERROR);
-	else
-		reg->stats.false_hints++;
-	ibc__changed(reg);
-	return true;
-}
-
 /* reading events had stopped for want of memory */
 bool ibc__step_reread(struct ibc_device *dev)
 {
@@ -199,6 +178,7 @@ bool ibc__device_step(struct ibc__job *job)
 		return ibc__step_open(dev);
 	if (dev->stage == IBC_STAGE_VERIFY)
 		return false;
-	return step_probe(dev) || step_add(dev) || ibc__handlers_replay(dev) ||
-	       ibc__deliver(dev) || step_rename(dev) || ibc__step_reread(dev);
+	return ibc__step_probe(dev) || step_add(dev) ||
+	       ibc__handlers_replay(dev) || ibc__deliver(dev) ||
+	       step_rename(dev) || ibc__step_reread(dev);
 }

@@ -1,20 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * The sources of hot-plug news: which there are, which work here, and what
- * their news means. None is needed: each that does not work says why, and the
- * clock (watch_timer.c) stands in for all.
+ * The sources of news: which there are, which work here, and what their news
+ * means. None is needed: each that does not work says why, and the clock
+ * (watch_timer.c) stands in for all.
  *
- * They are opened before any list is read, so that nothing falls between.
+ * Those of hot-plug news are opened before any list is read, so that nothing
+ * falls between. One that needs a kernel with RDMA in it, and finds none yet, is
+ * opened again when a list has the first device.
+ *
+ * News is counted for whoever told it first: the hint that is the reason for a
+ * list is remembered until that list is read (->hint_by, then ->scan_by), and
+ * what the list tells of a removal is that source's.
  */
 #include <unistd.h>
 #include <stdarg.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include "private.h"
 
+#define RECEIVE_BUFFER (1 << 20)
+
 static const struct ibc__source_ops *const all_ops[IBC_NUM_SOURCES] = {
 	[IBC_SOURCE_UEVENT] = &ibc__source_uevent,
+	[IBC_SOURCE_NETLINK] = &ibc__source_netlink,
 	[IBC_SOURCE_INOTIFY] = &ibc__source_inotify,
+	[IBC_SOURCE_ASYNC] = &ibc__source_async,
+	[IBC_SOURCE_PROBE] = &ibc__source_probe,
 	[IBC_SOURCE_TIMER] = &ibc__source_timer,
 };
 
@@ -30,19 +42,116 @@ const char *ibc__source_state_name(enum ibc__source_state state)
 	return names[state];
 }
 
-/* IBC_SOURCES=uevent,inotify,timer: those and no others */
-static bool chosen(const char *list, const char *name)
+const char *ibc__by_name(enum ibc__by by)
 {
-	size_t len, want = strlen(name);
+	if (by == IBC_BY_CALLER)
+		return "caller";
+	if (by == IBC_BY_LIBRARY)
+		return "library";
+	return all_ops[by]->name;
+}
 
-	if (!list)
-		return true;
-	for (; *list; list += len + (list[len] == ',')) {
-		len = strcspn(list, ",");
-		if (len == want && strncmp(list, name, len) == 0)
-			return true;
+bool ibc__watch_active(struct ibc_registry *reg, enum ibc__by by)
+{
+	return reg->sources[by].state == IBC_SOURCE_ACTIVE;
+}
+
+/* ---- IBC_SOURCES ---- */
+
+/* what IBC_SOURCES says; ->on: which are to be used */
+struct choice {
+	bool on[IBC_NUM_SOURCES];
+	bool named; /* some are asked for, not only left out */
+	char unknown[128];
+};
+
+static void all_hotplug(struct choice *choice, bool on)
+{
+	unsigned int i;
+
+	for (i = 0; i < IBC_NUM_SOURCES; i++)
+		if (all_ops[i]->hotplug)
+			choice->on[i] = on;
+}
+
+static void note_unknown(struct choice *choice, const char *word, size_t len)
+{
+	size_t have = strlen(choice->unknown);
+
+	snprintf(choice->unknown + have, sizeof(choice->unknown) - have,
+		 "%s\"%.*s\"", have ? ", " : "", (int)len, word);
+}
+
+/* one of the list's words: NAME, or -NAME to leave it out */
+static void choose_one(struct choice *choice, const char *word, size_t len)
+{
+	bool on = word[0] != '-';
+	unsigned int i;
+
+	for (i = 0; i < IBC_NUM_SOURCES; i++)
+		if (strlen(all_ops[i]->name) == len - !on &&
+		    strncmp(all_ops[i]->name, word + !on, len - !on) == 0)
+			break;
+	if (i == IBC_NUM_SOURCES) {
+		note_unknown(choice, word, len);
+		return;
 	}
-	return false;
+	if (on && !choice->named)
+		all_hotplug(choice, false);
+	choice->named |= on;
+	choice->on[i] = on;
+}
+
+/*
+ * Without the variable, all. A list chooses among those of hot-plug news: as
+ * soon as it names one, the others are out. What an open device's context tells
+ * (async, probe) has to be left out expressly.
+ */
+static void choose(struct choice *choice, const char *list)
+{
+	size_t skip, len;
+
+	memset(choice->on, true, sizeof(choice->on));
+	choice->named = false;
+	choice->unknown[0] = '\0';
+	if (list && !list[strspn(list, ", ")])
+		all_hotplug(choice, false);
+	for (; list && *list; list += len) {
+		skip = strspn(list, ", ");
+		list += skip;
+		len = strcspn(list, ", ");
+		if (len)
+			choose_one(choice, list, len);
+	}
+}
+
+/* lock held; ibc_dump() tells the rest */
+static void log_choice(struct ibc_registry *reg, const struct choice *choice)
+{
+	char names[96] = "";
+	size_t have;
+	unsigned int i;
+
+	for (i = 0; i < IBC_NUM_SOURCES; i++) {
+		have = strlen(names);
+		snprintf(names + have, sizeof(names) - have, "%s%s",
+			 i ? ", " : "", all_ops[i]->name);
+	}
+	if (choice->unknown[0])
+		ibc__log(reg, IBC_LOG_WARNING,
+			 "IBC_SOURCES: no such source: %s; there are %s",
+			 choice->unknown, names);
+}
+
+/* ---- opening ---- */
+
+void ibc__watch_absent(struct ibc__source *source, const char *why)
+{
+	source->state = IBC_SOURCE_ABSENT;
+	snprintf(source->why, sizeof(source->why), "%s", why);
+	if (source->fd >= 0)
+		close(source->fd);
+	source->fd = -1;
 }
 
 /*
@@ -62,19 +171,22 @@ int ibc__watch_failed(struct ibc__source *source, const char *what, int error)
 	return 0;
 }
 
-static int open_source(struct ibc_registry *reg, unsigned int n,
-		       const char *list)
+/* beyond rmem_max it takes CAP_NET_ADMIN; the default serves too */
+void ibc__watch_buffer(int fd)
+{
+	int size = RECEIVE_BUFFER;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size,
+				 sizeof(size));
+}
+
+static int open_source(struct ibc_registry *reg, unsigned int n)
 {
 	struct ibc__source *source = &reg->sources[n];
 	int error;
 
-	source->ops = all_ops[n];
-	if (!chosen(list, source->ops->name)) {
-		source->state = IBC_SOURCE_OFF;
-		snprintf(source->why, sizeof(source->why),
-			 "not in IBC_SOURCES");
-		return 0;
-	}
+	source->later = false;
 	error = source->ops->open(reg, source);
 	if (error || source->fd < 0)
 		return error;
@@ -84,16 +196,27 @@ static int open_source(struct ibc_registry *reg, unsigned int n,
 
 int ibc__watch_open(struct ibc_registry *reg)
 {
-	const char *list = secure_getenv("IBC_SOURCES");
+	struct choice choice;
 	unsigned int i;
-	int error;
+	int error = 0;
 
-	for (i = 0; i < IBC_NUM_SOURCES; i++) {
-		error = open_source(reg, i, list);
-		if (error)
-			return error;
+	choose(&choice, secure_getenv("IBC_SOURCES"));
+	for (i = 0; i < IBC_NUM_SOURCES && !error; i++) {
+		reg->sources[i].ops = all_ops[i];
+		if (choice.on[i]) {
+			error = open_source(reg, i);
+			continue;
+		}
+		reg->sources[i].state = IBC_SOURCE_OFF;
+		snprintf(reg->sources[i].why, sizeof(reg->sources[i].why),
+			 "left out by IBC_SOURCES");
 	}
-	return 0;
+	reg->hint_by = IBC_BY_LIBRARY;
+	ibc__lock(reg);
+	if (!error)
+		log_choice(reg, &choice);
+	ibc__unlock(reg);
+	return error;
 }
 
 void ibc__watch_close(struct ibc_registry *reg)
@@ -108,32 +231,74 @@ void ibc__watch_close(struct ibc_registry *reg)
 }
 
 /*
+ * There are devices: what had found no RDMA in the kernel may work now. What
+ * fails now is no error of anybody's, and another period for the clock.
+ */
+static void open_again(struct ibc_registry *reg)
+{
+	struct ibc__source *timer = &reg->sources[IBC_SOURCE_TIMER];
+	unsigned int i;
+
+	for (i = 0; i < IBC_NUM_SOURCES; i++) {
+		if (!reg->sources[i].later)
+			continue;
+		(void)open_source(reg, i);
+		ibc__log(reg, IBC_LOG_DEBUG, "source %s: %s (%s)",
+			 all_ops[i]->name,
+			 ibc__source_state_name(reg->sources[i].state),
+			 reg->sources[i].why);
+		if (timer->state == IBC_SOURCE_ACTIVE)
+			(void)timer->ops->open(reg, timer);
+	}
+}
+
+/* ---- news ---- */
+
+/*
  * Lock held: a uverbs node came or went. Devices that have it are suspected;
  * those that could not be opened may be tried at once.
  */
-void ibc__watch_node(struct ibc_registry *reg, const char *node, bool gone)
+static void news_of(struct ibc_device *dev, enum ibc__by by, bool gone)
+{
+	if (gone) {
+		ibc__suspect(dev, by);
+	} else if (dev->retry_at) {
+		dev->retry_at = 0;
+		ibc__kick(&dev->job);
+	}
+}
+
+void ibc__watch_node(struct ibc_registry *reg, enum ibc__by by,
+		     const char *node, bool gone)
 {
 	struct ibc_device *dev;
 
-	TAILQ_FOREACH(dev, &reg->devices, entry) {
-		if (dev->state != IBC_DEVICE_LIVE ||
-		    strcmp(dev->id.node, node) != 0)
-			continue;
-		if (gone) {
-			dev->suspect = true;
-		} else if (dev->retry_at) {
-			dev->retry_at = 0;
-			ibc__kick(&dev->job);
-		}
-	}
-	ibc__hint(reg, false);
+	TAILQ_FOREACH(dev, &reg->devices, entry)
+		if (dev->state == IBC_DEVICE_LIVE &&
+		    strcmp(dev->id.node, node) == 0)
+			news_of(dev, by, gone);
+	ibc__hint(reg, by, false);
 }
 
-/* lock held: a list was applied */
-void ibc__watch_scanned(struct ibc_registry *reg)
+/* lock held: the same, of the kernel's index of the device */
+void ibc__watch_index(struct ibc_registry *reg, enum ibc__by by, int index,
+		      bool gone)
 {
-	struct ibc__source *timer = &reg->sources[IBC_SOURCE_TIMER];
+	struct ibc_device *dev;
 
-	if (timer->state == IBC_SOURCE_ACTIVE)
-		ibc__scan_at(reg, ibc__now() + reg->attr.scan_interval_ms);
+	TAILQ_FOREACH(dev, &reg->devices, entry)
+		if (dev->state == IBC_DEVICE_LIVE && index >= 0 &&
+		    dev->id.index == index)
+			news_of(dev, by, gone);
+	ibc__hint(reg, by, false);
+}
+
+/* lock held: a list was applied; did it have devices? */
+void ibc__watch_scanned(struct ibc_registry *reg, bool devices)
+{
+	if (devices && !reg->had_devices)
+		open_again(reg);
+	reg->had_devices = devices;
+	if (ibc__watch_active(reg, IBC_SOURCE_TIMER))
+		ibc__scan_at(reg, ibc__now() + reg->scan_period);
 }

@@ -128,21 +128,21 @@ static void node_event(struct ibc_registry *reg, const struct inotify_event *e)
 	if (!e->len || strncmp(e->name, "uverbs", 6) != 0)
 		return;
 	if (e->mask & IN_ATTRIB) /* maybe it may be opened now */
-		ibc__watch_node(reg, e->name, false);
+		ibc__watch_node(reg, IBC_SOURCE_INOTIFY, e->name, false);
 	else if (e->mask & (IN_CREATE | IN_MOVED_TO))
-		ibc__watch_node(reg, e->name, false);
+		ibc__watch_node(reg, IBC_SOURCE_INOTIFY, e->name, false);
 	else if (e->mask & (IN_DELETE | IN_MOVED_FROM))
-		ibc__watch_node(reg, e->name, true);
+		ibc__watch_node(reg, IBC_SOURCE_INOTIFY, e->name, true);
 }
 
 static void one_event(struct ibc_registry *reg, struct ibc__source *source,
 		      const struct inotify_event *e)
 {
 	if (e->mask & IN_Q_OVERFLOW) {
-		ibc__hint(reg, true);
+		ibc__hint(reg, IBC_SOURCE_INOTIFY, true);
 	} else if (e->wd == source->watches[WATCH_CLASS] &&
 		   !(e->mask & IN_IGNORED)) {
-		ibc__hint(reg, true);
+		ibc__hint(reg, IBC_SOURCE_INOTIFY, true);
 	} else if (e->wd == source->watches[WATCH_NODES]) {
 		if (e->mask & IN_IGNORED)
 			source->watches[WATCH_NODES] = -1;
@@ -150,7 +150,7 @@ static void one_event(struct ibc_registry *reg, struct ibc__source *source,
 			node_event(reg, e);
 	} else if (e->len && strcmp(e->name, "infiniband") == 0) {
 		watch(source, WATCH_NODES, "/dev/infiniband", node_events);
-		ibc__hint(reg, false);
+		ibc__hint(reg, IBC_SOURCE_INOTIFY, false);
 	}
 }
 
@@ -177,6 +177,7 @@ static void ready(struct ibc_registry *reg, struct ibc__source *source)
 
 const struct ibc__source_ops ibc__source_inotify = {
 	.name = "inotify",
+	.hotplug = true,
 	.open = open_inotify,
 	.ready = ready,
 };

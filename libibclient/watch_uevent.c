@@ -23,7 +23,6 @@
 #define KERNEL_GROUP	 1
 #define INIT_USER_NS_INO 0xEFFFFFFDU /* PROC_USER_INIT_INO, kernel ABI */
 #define MESSAGE_MAX	 8192
-#define RECEIVE_BUFFER	 (1 << 20)
 
 /*
  * Does our network namespace belong to the initial user namespace? EPERM: to an
@@ -54,12 +53,8 @@ static int bind_socket(int fd)
 		.nl_family = AF_NETLINK,
 		.nl_groups = KERNEL_GROUP,
 	};
-	int size = RECEIVE_BUFFER;
 
-	/* beyond rmem_max it takes CAP_NET_ADMIN; the default serves too */
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
-		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size,
-				 sizeof(size));
+	ibc__watch_buffer(fd);
 	return bind(fd, (struct sockaddr *)&addr, sizeof(addr)) ? errno : 0;
 }
 
@@ -69,10 +64,9 @@ static int open_uevent(struct ibc_registry *reg, struct ibc__source *source)
 
 	(void)reg;
 	if (!kernel_sends_here()) {
-		source->state = IBC_SOURCE_ABSENT;
-		snprintf(source->why, sizeof(source->why),
-			 "the kernel sends none to this network namespace, "
-			 "which a user namespace owns");
+		ibc__watch_absent(source,
+				  "the kernel sends none to this network "
+				  "namespace, which a user namespace owns");
 		return 0;
 	}
 	source->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
@@ -118,12 +112,14 @@ void ibc__uevent_parse(struct ibc_registry *reg, const char *msg, size_t len)
 		return;
 	if (strcmp(subsystem, "infiniband_verbs") == 0) {
 		if (strcmp(action, "add") == 0)
-			ibc__watch_node(reg, base_name(path), false);
+			ibc__watch_node(reg, IBC_SOURCE_UEVENT, base_name(path),
+					false);
 		else if (strcmp(action, "remove") == 0)
-			ibc__watch_node(reg, base_name(path), true);
+			ibc__watch_node(reg, IBC_SOURCE_UEVENT, base_name(path),
+					true);
 	} else if (strcmp(subsystem, "infiniband") == 0) {
 		if (strcmp(action, "move") == 0)
-			ibc__hint(reg, true);
+			ibc__hint(reg, IBC_SOURCE_UEVENT, true);
 	}
 }
 
@@ -142,7 +138,7 @@ static bool receive(struct ibc_registry *reg, struct ibc__source *source)
 	if (len < 0 && errno == ENOBUFS) {
 		ibc__log(reg, IBC_LOG_INFO,
 			 "uevents were lost: reading the device list");
-		ibc__hint(reg, true);
+		ibc__hint(reg, IBC_SOURCE_UEVENT, true);
 		return true;
 	}
 	if (len < 0)
@@ -161,6 +157,7 @@ static void ready(struct ibc_registry *reg, struct ibc__source *source)
 
 const struct ibc__source_ops ibc__source_uevent = {
 	.name = "uevent",
+	.hotplug = true,
 	.open = open_uevent,
 	.ready = ready,
 };

@@ -778,7 +778,7 @@ int ibc_dump(struct ibc_registry *reg, FILE *out, enum ibc_dump_format format);
  *	one event read and those merged into it
  * @events_merged: events merged into an equal pending one
  * @scans: device lists read
- * @hints: news from a source that something changed
+ * @hints: news, from a source or reported, that something changed
  * @false_hints: hints that a live device had gone while it had not
  *
  * Grows only at its end.

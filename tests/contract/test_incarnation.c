@@ -234,7 +234,7 @@ static void g14_reopening_backs_off(void **state)
 	dev = h_device("soft0");
 	for (i = 0; i < 4; i++) {
 		ibc__lock(h_reg);
-		ibc__begin_removal(dev, IBC_REASON_FATAL);
+		ibc__begin_removal(dev, IBC_REASON_FATAL, IBC_BY_CALLER);
 		wait = dev->reopen_at - ibc__now();
 		ibc__unlock(h_reg);
 		assert_true(wait > last_wait);
@@ -257,7 +257,7 @@ static void g14_it_is_not_reopened_before_its_time(void **state)
 	begin();
 	dev = h_device("soft0");
 	ibc__lock(h_reg);
-	ibc__begin_removal(dev, IBC_REASON_FATAL);
+	ibc__begin_removal(dev, IBC_REASON_FATAL, IBC_BY_CALLER);
 	dev->reopen_at = ibc__now() + 3600000;
 	opens = fake_calls(FAKE_OPEN);
 	ibc__unlock(h_reg);
@@ -321,7 +321,7 @@ static void g14_removing_it_after_fatal_keeps_it_away_too(void **state)
 	dev = h_device("soft0");
 	data = ibc_alloc_or_get_client_data(dev, &a.client);
 	ibc__lock(h_reg); /* both before any list */
-	ibc__begin_removal(dev, IBC_REASON_FATAL);
+	ibc__begin_removal(dev, IBC_REASON_FATAL, IBC_BY_CALLER);
 	opens = fake_calls(FAKE_OPEN);
 	ibc__unlock(h_reg);
 	assert_int_equal(ibc_remove_device(dev), 0);

@@ -436,7 +436,7 @@ static void a_rename_survives_a_register_that_fails(void **state)
 	h_fence();
 	fake_rename("soft0", "roce0");
 	ibc__lock(h_reg);
-	ibc__hint(h_reg, true);
+	ibc__hint(h_reg, IBC_SOURCE_UEVENT, true);
 	ibc__unlock(h_reg);
 	fake_fail(FAKE_LIST, EMFILE, 1);
 	rec_init(&b, "b", 0);

@@ -68,6 +68,97 @@ static void a_list_of_sources_leaves_the_others_out(void **state)
 	expect_state("timer", "off");
 }
 
+/* what an open device itself tells is no choice of hot-plug sources */
+static void a_list_of_sources_leaves_async_and_probe_in(void **state)
+{
+	const struct ibc_registry_attr none = {};
+
+	(void)state;
+	reopen("", none);
+	expect_state("async", "active");
+	expect_state("probe", "active");
+	reopen("timer", none);
+	expect_state("async", "active");
+	expect_state("netlink", "off");
+	reopen("async", none); /* and naming one leaves the others out */
+	expect_state("async", "active");
+	expect_state("probe", "active");
+	expect_state("uevent", "off");
+	expect_state("timer", "off");
+}
+
+static void a_minus_leaves_a_source_out(void **state)
+{
+	const struct ibc_registry_attr none = {};
+
+	(void)state;
+	reopen("-inotify", none);
+	expect_state("inotify", "off");
+	expect_state("async", "active");
+	assert_int_not_equal(h_reg->sources[IBC_SOURCE_UEVENT].state,
+			     IBC_SOURCE_OFF);
+	reopen("timer,-async,-probe", none);
+	expect_state("timer", "active");
+	expect_state("async", "off");
+	expect_state("probe", "off");
+	expect_state("inotify", "off");
+	reopen("inotify,timer,-timer", none); /* the last word counts */
+	expect_state("timer", "off");
+}
+
+static void spaces_and_repetitions_do_no_harm(void **state)
+{
+	const struct ibc_registry_attr none = {};
+
+	(void)state;
+	h_log_capture();
+	reopen(" timer,, inotify ,timer,inotify,", none);
+	expect_state("timer", "absent");
+	expect_state("inotify", "active");
+	expect_state("uevent", "off");
+	reopen(", ,", none); /* as good as empty */
+	expect_state("timer", "off");
+	assert_int_equal(h_logged(IBC_LOG_WARNING, "IBC_SOURCES"), 0);
+}
+
+static void an_unknown_source_is_named_and_ignored(void **state)
+{
+	const struct ibc_registry_attr none = {};
+
+	(void)state;
+	h_log_capture();
+	reopen("timer,udev,-rtnetlink,time", none);
+	expect_state("timer", "active");
+	expect_state("inotify", "off");
+	assert_int_equal(h_logged(IBC_LOG_WARNING,
+				  "IBC_SOURCES: no such source: \"udev\", "
+				  "\"-rtnetlink\", \"time\"; there are "
+				  "uevent, netlink, inotify, async, probe, "
+				  "timer"),
+			 1);
+	assert_int_equal(h_logged(IBC_LOG_WARNING, "IBC_SOURCES"), 1);
+	reopen("udev", none); /* a slip of the pen makes nobody blind */
+	expect_state("inotify", "active");
+	assert_int_equal(h_logged(IBC_LOG_WARNING, "\"udev\"; there are"), 1);
+}
+
+/* longer than any buffer of ours */
+static void a_huge_list_of_sources_is_no_crash(void **state)
+{
+	const struct ibc_registry_attr none = {};
+	static char list[100000];
+
+	(void)state;
+	memset(list, 'x', sizeof(list) - 1);
+	reopen(list, none);
+	memset(list, '-', sizeof(list) - 1);
+	reopen(list, none);
+	for (size_t i = 1; i < sizeof(list) - 1; i += 2)
+		list[i] = ',';
+	reopen(list, none);
+	expect_state("inotify", "active");
+}
+
 /* without any, only what the caller says is known */
 static void without_sources_rescan_is_the_only_news(void **state)
 {
@@ -180,7 +271,7 @@ static void a_burst_of_news_costs_few_lists(void **state)
 	lists = fake_calls(FAKE_LIST);
 	ibc__lock(h_reg);
 	for (i = 0; i < 1000; i++)
-		ibc__hint(h_reg, false);
+		ibc__hint(h_reg, IBC_SOURCE_UEVENT, false);
 	ibc__unlock(h_reg);
 	h_fence(); /* which reads one itself */
 	assert_in_range(fake_calls(FAKE_LIST), lists + 1, lists + 3);
@@ -204,6 +295,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_MANUAL(a_list_of_sources_leaves_the_others_out),
+		IN_MANUAL(a_list_of_sources_leaves_async_and_probe_in),
+		IN_MANUAL(a_minus_leaves_a_source_out),
+		IN_MANUAL(spaces_and_repetitions_do_no_harm),
+		IN_MANUAL(an_unknown_source_is_named_and_ignored),
+		IN_MANUAL(a_huge_list_of_sources_is_no_crash),
 		IN_ALL(without_sources_rescan_is_the_only_news),
 		IN_ALL(the_timer_alone_finds_what_changed),
 		IN_ALL(inotify_alone_finds_what_changed),

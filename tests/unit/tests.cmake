@@ -2,6 +2,10 @@
 #
 # tests/unit: pieces of the library, and the public interface as such
 ibc_test(unit/test_uevent)
+ibc_test(unit/test_netlink)
+foreach(call socket setsockopt sendto recv recvfrom access)
+	target_link_options(test_netlink PRIVATE -Wl,--wrap=${call})
+endforeach()
 ibc_test(unit/test_timer)
 ibc_test(unit/test_slot contract/harness.c)
 ibc_test(unit/test_log contract/harness.c)

@@ -1,0 +1,687 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * RDMA netlink as a source: what it makes of kernels, good and odd, and of
+ * messages. The kernel is played here: calls that the library makes on a
+ * NETLINK_RDMA socket come to the __wrap functions below, and an eventfd stands
+ * for that socket, so that epoll has something to watch.
+ */
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fake.h"
+#include "private.h"
+
+/* the kernel's ABI */
+#define NLDEV	     (5 << 10)
+#define SYS_GET	     (NLDEV | 6)
+#define MONITOR	     (NLDEV | 28)
+#define DEV_INDEX    1
+#define DEV_NAME     2
+#define NETNS_MODE   66
+#define EVENT_TYPE   102
+#define MONITOR_MODE 103
+
+enum { REGISTER, UNREGISTER, ATTACH, DETACH, RENAME };
+
+#define MAX_QUEUE 4
+
+/* a message, as it is made */
+struct message {
+	unsigned char bytes[512];
+	size_t len;
+	unsigned int pid; /* who sent it */
+	int error;	  /* or: receiving fails so */
+};
+
+static struct {
+	int socket_error, send_error, join_error;
+	bool initial, answers;
+	struct message answer;
+	struct message queue[MAX_QUEUE];
+	unsigned int queued, taken;
+	unsigned int sockets, questions, joins;
+	int fd;
+} kernel;
+
+static struct ibc_registry *reg;
+static struct ibc_client client = { .name = "netlink" };
+static struct ibc_device *soft0;
+
+/* ---- messages ---- */
+
+static void begin(struct message *m, unsigned int type)
+{
+	struct nlmsghdr header = { .nlmsg_type = type };
+
+	memset(m, 0, sizeof(*m));
+	memcpy(m->bytes, &header, sizeof(header));
+	m->len = sizeof(header);
+}
+
+static void put(struct message *m, unsigned int type, const void *data,
+		size_t len)
+{
+	struct nlattr header = { .nla_len = sizeof(header) + len,
+				 .nla_type = type };
+
+	memcpy(m->bytes + m->len, &header, sizeof(header));
+	memcpy(m->bytes + m->len + sizeof(header), data, len);
+	m->len += NLMSG_ALIGN(sizeof(header) + len);
+}
+
+static void put_u8(struct message *m, unsigned int type, uint8_t value)
+{
+	put(m, type, &value, sizeof(value));
+}
+
+static void end(struct message *m)
+{
+	uint32_t len = m->len;
+
+	memcpy(m->bytes, &len, sizeof(len));
+}
+
+static struct message news(unsigned int event, uint32_t index)
+{
+	struct message m;
+
+	begin(&m, MONITOR);
+	put(&m, DEV_INDEX, &index, sizeof(index));
+	put(&m, DEV_NAME, "soft0", 6);
+	put_u8(&m, EVENT_TYPE, event);
+	end(&m);
+	return m;
+}
+
+/* ---- the kernel ---- */
+
+int __real_socket(int domain, int type, int protocol);
+int __wrap_socket(int domain, int type, int protocol);
+int __wrap_socket(int domain, int type, int protocol)
+{
+	if (domain != AF_NETLINK || protocol != NETLINK_RDMA)
+		return __real_socket(domain, type, protocol);
+	kernel.sockets++;
+	errno = kernel.socket_error;
+	if (errno)
+		return -1;
+	kernel.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return kernel.fd;
+}
+
+int __real_setsockopt(int fd, int level, int name, const void *value,
+		      socklen_t len);
+int __wrap_setsockopt(int fd, int level, int name, const void *value,
+		      socklen_t len);
+int __wrap_setsockopt(int fd, int level, int name, const void *value,
+		      socklen_t len)
+{
+	if (fd != kernel.fd)
+		return __real_setsockopt(fd, level, name, value, len);
+	if (level != SOL_NETLINK)
+		return 0;
+	assert_int_equal(name, NETLINK_ADD_MEMBERSHIP);
+	assert_int_equal(*(const int *)value, 4);
+	kernel.joins++;
+	errno = kernel.join_error;
+	return errno ? -1 : 0;
+}
+
+ssize_t __wrap_sendto(int fd, const void *buf, size_t len, int flags,
+		      const struct sockaddr *to, socklen_t to_len);
+ssize_t __wrap_sendto(int fd, const void *buf, size_t len, int flags,
+		      const struct sockaddr *to, socklen_t to_len)
+{
+	struct nlmsghdr header;
+
+	(void)flags;
+	(void)to;
+	(void)to_len;
+	assert_int_equal(fd, kernel.fd);
+	assert_int_equal(len, sizeof(header));
+	memcpy(&header, buf, sizeof(header));
+	assert_int_equal(header.nlmsg_type, SYS_GET);
+	assert_int_equal(header.nlmsg_flags, NLM_F_REQUEST);
+	kernel.questions++;
+	errno = kernel.send_error;
+	return errno ? -1 : (ssize_t)len;
+}
+
+static ssize_t take(const struct message *m, void *buf, size_t size)
+{
+	errno = m->error;
+	if (errno)
+		return -1;
+	assert_true(m->len <= size);
+	memcpy(buf, m->bytes, m->len);
+	return m->len;
+}
+
+ssize_t __wrap_recv(int fd, void *buf, size_t size, int flags);
+ssize_t __wrap_recv(int fd, void *buf, size_t size, int flags)
+{
+	(void)flags;
+	assert_int_equal(fd, kernel.fd);
+	if (!kernel.answers) {
+		errno = EAGAIN;
+		return -1;
+	}
+	return take(&kernel.answer, buf, size);
+}
+
+ssize_t __real_recvfrom(int fd, void *buf, size_t size, int flags,
+			struct sockaddr *from, socklen_t *from_len);
+ssize_t __wrap_recvfrom(int fd, void *buf, size_t size, int flags,
+			struct sockaddr *from, socklen_t *from_len);
+ssize_t __wrap_recvfrom(int fd, void *buf, size_t size, int flags,
+			struct sockaddr *from, socklen_t *from_len)
+{
+	const struct message *m = &kernel.queue[kernel.taken];
+	uint64_t count;
+
+	if (fd != kernel.fd)
+		return __real_recvfrom(fd, buf, size, flags, from, from_len);
+	if (kernel.taken == kernel.queued) {
+		kernel.taken = kernel.queued = 0;
+		if (read(fd, &count, sizeof(count)) < 0)
+			errno = EAGAIN;
+		errno = EAGAIN;
+		return -1;
+	}
+	kernel.taken++;
+	((struct sockaddr_nl *)from)->nl_pid = m->pid;
+	return take(m, buf, size);
+}
+
+int __real_access(const char *path, int mode);
+int __wrap_access(const char *path, int mode);
+int __wrap_access(const char *path, int mode)
+{
+	if (!strcmp(path, "/proc/sys/net/core/somaxconn"))
+		return 0;
+	if (!strcmp(path, "/proc/sys/net/core/netdev_max_backlog"))
+		return kernel.initial ? 0 : -1;
+	return __real_access(path, mode);
+}
+
+static void send_news(struct message m)
+{
+	const uint64_t one = 1;
+
+	assert_true(kernel.queued < MAX_QUEUE);
+	kernel.queue[kernel.queued++] = m;
+	assert_int_equal(write(kernel.fd, &one, sizeof(one)), sizeof(one));
+}
+
+/* ---- the registry ---- */
+
+static struct ibc__source *source(void)
+{
+	return &reg->sources[IBC_SOURCE_NETLINK];
+}
+
+static void open_registry(const char *sources)
+{
+	struct ibc_registry_attr attr = { .flags = IBC_REGISTRY_MANUAL };
+
+	setenv("IBC_SOURCES", sources, 1);
+	reg = ibc_open(&attr);
+	unsetenv("IBC_SOURCES");
+	assert_non_null(reg);
+}
+
+static void dispatch(void)
+{
+	while (ibc_dispatch(reg, 0) == 0)
+		;
+}
+
+static void watch_devices(void)
+{
+	assert_int_equal(ibc_register_client(reg, &client), 0);
+	dispatch();
+	soft0 = ibc_get_device_by_name(reg, "soft0");
+	assert_non_null(soft0);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&kernel, 0, sizeof(kernel));
+	kernel.fd = -1;
+	kernel.initial = kernel.answers = true;
+	begin(&kernel.answer, SYS_GET);
+	put_u8(&kernel.answer, NETNS_MODE, 1);
+	put_u8(&kernel.answer, MONITOR_MODE, 1);
+	end(&kernel.answer);
+	fake_start();
+	fake_add("soft0", 0x1111);
+	fake_add("soft1", 0x2222);
+	soft0 = NULL;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	if (soft0) {
+		ibc_put_device(soft0);
+		if (ibc_unregister_client(&client))
+			return -1;
+	}
+	if (ibc_close(reg))
+		return -1;
+	return fake_stop() ? 0 : -1;
+}
+
+/* ---- which kernels send ---- */
+
+static void expect(enum ibc__source_state wanted, const char *why)
+{
+	assert_int_equal(source()->state, wanted);
+	assert_non_null(strstr(source()->why, why));
+	assert_int_equal(source()->fd >= 0, wanted == IBC_SOURCE_ACTIVE);
+	assert_false(source()->trusted);
+}
+
+static void a_kernel_that_sends_is_listened_to(void **state)
+{
+	(void)state;
+	open_registry("netlink");
+	expect(IBC_SOURCE_ACTIVE, "RDMA netlink");
+	assert_int_equal(kernel.questions, 1);
+	assert_int_equal(kernel.joins, 1);
+}
+
+static void a_kernel_that_never_sends_is_told_apart(void **state)
+{
+	(void)state;
+	begin(&kernel.answer, SYS_GET);
+	put_u8(&kernel.answer, NETNS_MODE, 1);
+	end(&kernel.answer);
+	open_registry("netlink");
+	expect(IBC_SOURCE_ABSENT, "never sends any");
+	assert_int_equal(kernel.joins, 0); /* root could, in vain */
+}
+
+static void a_kernel_whose_monitor_is_off_is_told_apart(void **state)
+{
+	(void)state;
+	begin(&kernel.answer, SYS_GET);
+	put_u8(&kernel.answer, MONITOR_MODE, 0);
+	end(&kernel.answer);
+	open_registry("netlink");
+	expect(IBC_SOURCE_ABSENT, "never sends any");
+}
+
+static void another_network_namespace_hears_nothing(void **state)
+{
+	(void)state;
+	kernel.initial = false;
+	open_registry("netlink");
+	expect(IBC_SOURCE_ABSENT, "initial network namespace");
+}
+
+/* devices belong to namespaces then, and so do their messages */
+static void an_exclusive_namespace_hears_of_its_own(void **state)
+{
+	(void)state;
+	kernel.initial = false;
+	begin(&kernel.answer, SYS_GET);
+	put_u8(&kernel.answer, MONITOR_MODE, 1);
+	put_u8(&kernel.answer, NETNS_MODE, 0);
+	end(&kernel.answer);
+	open_registry("netlink");
+	expect(IBC_SOURCE_ACTIVE, "RDMA netlink");
+}
+
+static void who_may_not_join_has_failed(void **state)
+{
+	(void)state;
+	kernel.join_error = EPERM;
+	open_registry("netlink");
+	expect(IBC_SOURCE_FAILED, "joining the notify group: Operation not");
+}
+
+static void a_question_refused_has_failed(void **state)
+{
+	int32_t code = -EPERM;
+
+	(void)state;
+	begin(&kernel.answer, NLMSG_ERROR);
+	memcpy(kernel.answer.bytes + kernel.answer.len, &code, sizeof(code));
+	kernel.answer.len += sizeof(code);
+	end(&kernel.answer);
+	open_registry("netlink");
+	expect(IBC_SOURCE_FAILED, "asking the kernel: Operation not");
+}
+
+static void no_answer_has_failed(void **state)
+{
+	(void)state;
+	kernel.answers = false;
+	open_registry("netlink");
+	expect(IBC_SOURCE_FAILED, "asking the kernel");
+}
+
+static void a_socket_refused_has_failed(void **state)
+{
+	(void)state;
+	kernel.socket_error = EACCES;
+	open_registry("netlink");
+	expect(IBC_SOURCE_FAILED, "socket: Permission denied");
+}
+
+/* and the modules may come any time */
+static void without_rdma_it_is_absent_until_there_are_devices(void **state)
+{
+	(void)state;
+	fake_no_rdma(true);
+	kernel.socket_error = EPROTONOSUPPORT;
+	open_registry("netlink,timer");
+	expect(IBC_SOURCE_ABSENT, "no RDMA");
+	assert_int_equal(reg->scan_period, 1000);
+	assert_int_equal(ibc_register_client(reg, &client), 0);
+	assert_int_equal(ibc_rescan(reg), 0);
+	assert_int_equal(kernel.sockets, 1); /* a list without devices */
+	kernel.socket_error = 0;
+	fake_no_rdma(false);
+	assert_int_equal(ibc_rescan(reg), 0);
+	dispatch();
+	expect(IBC_SOURCE_ACTIVE, "RDMA netlink");
+	assert_int_equal(kernel.sockets, 2);
+	assert_int_equal(reg->scan_period, 5000);
+	assert_int_equal(ibc_rescan(reg), 0);
+	assert_int_equal(kernel.sockets, 2);
+	soft0 = ibc_get_device_by_name(reg, "soft0");
+	send_news(news(UNREGISTER, 0)); /* it is polled */
+	dispatch();
+	assert_int_equal(source()->hints, 1);
+}
+
+/* of a device in use it tells too late: it does not make the clock needless */
+static void the_clock_goes_on_beside_it(void **state)
+{
+	(void)state;
+	open_registry("netlink,timer");
+	assert_int_equal(reg->sources[IBC_SOURCE_TIMER].state,
+			 IBC_SOURCE_ACTIVE);
+	assert_int_equal(reg->scan_period, 5000);
+}
+
+/* ---- hints ---- */
+
+static uint64_t scans(void)
+{
+	return reg->stats.scans;
+}
+
+static void unregister_removes_what_the_list_confirms(void **state)
+{
+	uint64_t before;
+
+	(void)state;
+	open_registry("netlink");
+	watch_devices();
+	fake_remove("soft0", FAKE_WAIT);
+	before = scans();
+	dispatch();
+	assert_int_equal(ibc_device_state(soft0), IBC_DEVICE_LIVE);
+	send_news(news(UNREGISTER, 0));
+	dispatch();
+	assert_int_equal(ibc_device_state(soft0), IBC_DEVICE_GONE);
+	assert_int_equal(scans(), before + 1);
+	assert_int_equal(source()->hints, 1);
+	assert_int_equal(source()->scans, 1);
+	assert_int_equal(source()->removals, 1);
+	assert_int_equal(source()->false_hints, 0);
+	assert_int_equal(reg->removals[0].by, IBC_SOURCE_NETLINK);
+}
+
+static void a_false_hint_costs_one_list_and_one_verb(void **state)
+{
+	uint64_t before;
+
+	(void)state;
+	open_registry("netlink");
+	watch_devices();
+	before = scans();
+	send_news(news(UNREGISTER, 1)); /* soft1's */
+	dispatch();
+	assert_int_equal(scans(), before + 1);
+	assert_int_equal(fake_calls(FAKE_PROBE), 1);
+	assert_int_equal(source()->false_hints, 1);
+	assert_int_equal(reg->stats.false_hints, 1);
+	assert_int_equal(ibc_device_state(soft0), IBC_DEVICE_LIVE);
+}
+
+static void a_burst_costs_one_list(void **state)
+{
+	uint64_t before;
+	unsigned int i;
+
+	(void)state;
+	open_registry("netlink");
+	watch_devices();
+	before = scans();
+	for (i = 0; i < MAX_QUEUE; i++)
+		send_news(news(i % 2 ? REGISTER : UNREGISTER, 7));
+	dispatch();
+	assert_int_equal(source()->hints, MAX_QUEUE);
+	assert_int_equal(source()->scans, 1);
+	assert_int_equal(scans(), before + 1);
+}
+
+static void register_finds_what_is_new(void **state)
+{
+	struct ibc_device *soft2;
+
+	(void)state;
+	open_registry("netlink");
+	watch_devices();
+	fake_add("soft2", 0x3333);
+	send_news(news(REGISTER, 2));
+	dispatch();
+	soft2 = ibc_get_device_by_name(reg, "soft2");
+	assert_non_null(soft2);
+	ibc_put_device(soft2);
+}
+
+static void an_overrun_means_a_list_with_names(void **state)
+{
+	struct message lost = { .error = ENOBUFS };
+	uint64_t before;
+
+	(void)state;
+	open_registry("netlink");
+	watch_devices();
+	before = scans();
+	fake_rename("soft0", "roce0");
+	send_news(lost);
+	dispatch();
+	assert_int_equal(scans(), before + 1);
+	assert_string_equal(ibc_device_name(soft0), "roce0");
+}
+
+static void a_rename_asks_for_names(void **state)
+{
+	(void)state;
+	open_registry("netlink");
+	watch_devices();
+	fake_rename("soft0", "roce0");
+	send_news(news(RENAME, 0));
+	dispatch();
+	assert_string_equal(ibc_device_name(soft0), "roce0");
+}
+
+static void other_processes_are_not_believed(void **state)
+{
+	struct message m = news(UNREGISTER, 0);
+
+	(void)state;
+	open_registry("netlink");
+	watch_devices();
+	m.pid = 4711;
+	send_news(m);
+	dispatch();
+	assert_int_equal(source()->hints, 0);
+}
+
+/* ---- odd bytes ---- */
+
+/* in memory of exactly its size, and at an odd address */
+static unsigned int feed(const void *msg, size_t len)
+{
+	unsigned char *copy = malloc(len + 1);
+	uint64_t before;
+
+	assert_non_null(copy);
+	memcpy(copy + 1, msg, len);
+	ibc__lock(reg);
+	before = source()->hints;
+	ibc__netlink_parse(reg, copy + 1, len);
+	before = source()->hints - before;
+	ibc__unlock(reg);
+	free(copy);
+	return before;
+}
+
+static unsigned int feed_message(struct message m)
+{
+	return feed(m.bytes, m.len);
+}
+
+static bool suspect(void)
+{
+	bool is;
+
+	ibc__lock(reg);
+	is = soft0->suspect;
+	soft0->suspect = false;
+	ibc__unlock(reg);
+	return is;
+}
+
+static void what_is_no_news_is_no_hint(void **state)
+{
+	struct message m;
+	uint32_t big = UINT32_MAX;
+
+	(void)state;
+	open_registry("netlink");
+	watch_devices();
+	assert_int_equal(feed_message(news(ATTACH, 0)), 0);
+	assert_int_equal(feed_message(news(DETACH, 0)), 0);
+	assert_int_equal(feed_message(news(5, 0)), 0);
+	assert_int_equal(feed_message(news(200, 0)), 0);
+	assert_int_equal(feed_message(kernel.answer), 0);
+	begin(&m, MONITOR);
+	end(&m);
+	assert_int_equal(feed_message(m), 0);
+	begin(&m, MONITOR); /* of some device: a hint, but nobody's */
+	put_u8(&m, EVENT_TYPE, UNREGISTER);
+	end(&m);
+	assert_int_equal(feed_message(m), 1);
+	begin(&m, MONITOR);
+	put(&m, DEV_INDEX, &big, sizeof(big));
+	put_u8(&m, EVENT_TYPE, UNREGISTER);
+	end(&m);
+	assert_int_equal(feed_message(m), 1);
+	begin(&m, MONITOR); /* a number of no size that there is */
+	put(&m, DEV_INDEX, &big, 3);
+	put(&m, EVENT_TYPE, "\1\0", 2);
+	end(&m);
+	assert_int_equal(feed_message(m), 0);
+	assert_false(suspect());
+	assert_int_equal(feed_message(news(UNREGISTER, 0)), 1);
+	assert_true(suspect());
+}
+
+static void every_truncation_is_harmless(void **state)
+{
+	struct message m = news(UNREGISTER, 0);
+	size_t len;
+
+	(void)state;
+	open_registry("netlink");
+	watch_devices();
+	for (len = 0; len < m.len; len++)
+		assert_int_equal(feed(m.bytes, len), 0);
+	/* and of what the header says, whatever follows */
+	for (len = 0; len < m.len; len++) {
+		memcpy(m.bytes, &(uint32_t){ len }, 4);
+		assert_in_range(feed(m.bytes, m.len), 0, 1);
+	}
+	assert_int_equal(feed("", 0), 0);
+}
+
+static void every_byte_may_be_any_other(void **state)
+{
+	struct message good = news(UNREGISTER, 0), m;
+	unsigned int at, value;
+
+	(void)state;
+	open_registry("netlink");
+	watch_devices();
+	for (at = 0; at < good.len; at++) {
+		for (value = 0; value < 256; value++) {
+			m = good;
+			m.bytes[at] = value;
+			assert_in_range(feed_message(m), 0, 1);
+		}
+	}
+}
+
+static void several_messages_in_one_packet(void **state)
+{
+	struct message a = news(REGISTER, 9), b = news(UNREGISTER, 0);
+	unsigned char both[1024];
+
+	(void)state;
+	open_registry("netlink");
+	watch_devices();
+	memcpy(both, a.bytes, a.len);
+	memcpy(both + a.len, b.bytes, b.len);
+	assert_int_equal(feed(both, a.len + b.len), 2);
+	assert_true(suspect());
+}
+
+#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(a_kernel_that_sends_is_listened_to),
+		T(a_kernel_that_never_sends_is_told_apart),
+		T(a_kernel_whose_monitor_is_off_is_told_apart),
+		T(another_network_namespace_hears_nothing),
+		T(an_exclusive_namespace_hears_of_its_own),
+		T(who_may_not_join_has_failed),
+		T(a_question_refused_has_failed),
+		T(no_answer_has_failed),
+		T(a_socket_refused_has_failed),
+		T(without_rdma_it_is_absent_until_there_are_devices),
+		T(the_clock_goes_on_beside_it),
+		T(unregister_removes_what_the_list_confirms),
+		T(a_false_hint_costs_one_list_and_one_verb),
+		T(a_burst_costs_one_list),
+		T(register_finds_what_is_new),
+		T(an_overrun_means_a_list_with_names),
+		T(a_rename_asks_for_names),
+		T(other_processes_are_not_believed),
+		T(what_is_no_news_is_no_hint),
+		T(every_truncation_is_harmless),
+		T(every_byte_may_be_any_other),
+		T(several_messages_in_one_packet),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
