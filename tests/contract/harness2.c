@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* See harness2.h. */
 #include <dirent.h>
+#include <linux/netlink.h>
 
 #include "harness2.h"
 
@@ -17,6 +18,28 @@ void h2_uevent(const char *action, const char *node)
 		       action, node, 0, action, 0, node, 0);
 	ibc__lock(h_reg);
 	ibc__uevent_parse(h_reg, msg, len);
+	ibc__unlock(h_reg);
+}
+
+void h2_unregistered(int index)
+{
+	struct {
+		struct nlmsghdr header;
+		struct nlattr of_index;
+		int32_t index;
+		struct nlattr of_event;
+		uint8_t event, pad[3];
+	} msg = {
+		.header = { .nlmsg_len = sizeof(msg),
+			    .nlmsg_type = 5 << 10 | 28 },
+		.of_index = { .nla_len = 8, .nla_type = 1 },
+		.index = index,
+		.of_event = { .nla_len = 5, .nla_type = 102 },
+		.event = 1,
+	};
+
+	ibc__lock(h_reg);
+	ibc__netlink_parse(h_reg, &msg, sizeof(msg));
 	ibc__unlock(h_reg);
 }
 

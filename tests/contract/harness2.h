@@ -11,6 +11,8 @@
 
 /* a uevent of a uverbs node, as if the kernel had sent it to h_reg */
 void h2_uevent(const char *action, const char *node);
+/* the same, of RDMA netlink: that the device with this index is unregistered */
+void h2_unregistered(int index);
 struct ibc_stats h2_stats(struct ibc_registry *reg);
 bool h2_is(struct ibc_device *dev, enum ibc_device_state state);
 /* is the descriptor among those that the registry's epoll instance has? */
