@@ -3,7 +3,7 @@
 # The guarantees once more, on softverbs: the same tests, but for those that need
 # what no kernel does on command (ON_FAKE in harness.h).
 add_library(ibc-soft STATIC fake/calls.c fake/soft.c fake/soft_plug.c
-	contract/record.c contract/harness.c contract/harness2.c)
+	contract/record.c contract/harness.c contract/harness2.c contract/ear.c)
 target_include_directories(ibc-soft PUBLIC fake contract
 	${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/libibclient
 	${PROJECT_SOURCE_DIR}/providers/soft)
@@ -12,7 +12,7 @@ target_link_libraries(ibc-soft PUBLIC PkgConfig::CMOCKA PkgConfig::JANSSON
 	PkgConfig::IBVERBS Threads::Threads)
 
 foreach(name add order callbacks calls register unregister async data cycle
-	signal refs set adopt removal trigger incarnation event handler sticky empty
+	signal refs set adopt removal trigger incarnation event handler fence sticky empty
 	open sources sink dump process fork objects)
 	set(target on_soft_${name})
 	add_executable(${target} contract/test_${name}.c

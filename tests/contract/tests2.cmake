@@ -3,9 +3,13 @@
 # The guarantees from 12 on, and what else was promised.
 set(HARNESS2 contract/harness.c contract/harness2.c)
 
-foreach(name adopt removal trigger incarnation stale event handler sticky empty open sources invalid
+foreach(name adopt removal trigger incarnation stale event sticky empty open sources invalid
 		sink dump process fork)
 	ibc_test(contract/test_${name} ${HARNESS2})
+endforeach()
+
+foreach(name handler fence)
+	ibc_test(contract/test_${name} ${HARNESS2} contract/ear.c)
 endforeach()
 
 # Every call of these in the program goes by way of inject.c.

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* Guarantee 18: when an event handler is unregistered, it is. */
+#include "ear.h"
+
+/* ---- 18: the fence ---- */
+
+static void unregister_it(struct worker *w)
+{
+	w->error = ibc_unregister_event_handler(w->arg);
+}
+
+static void g18_unregister_waits_while_it_runs(void **state)
+{
+	struct worker w = {};
+	struct gate gate = {};
+
+	(void)state;
+	ear_begin();
+	ear.gate = &gate;
+	listen_qp(&ear, qp, 0);
+	listen_qp(&ear2, qp2, 0);
+	fake_context_event(context, IBV_EVENT_QP_FATAL, (uintptr_t)qp);
+	wait_for(gate_entered(&gate) == 1);
+	deaf(&ear2); /* another one: no reason to wait */
+	w.arg = ear.handler;
+	worker_start(&w, unregister_it);
+	worker_wait_blocked(&w);
+	assert_false(worker_finished(&w));
+	gate_open(&gate);
+	worker_join(&w);
+	assert_int_equal(w.error, 0);
+	ear_send(IBV_EVENT_QP_FATAL, (uintptr_t)qp);
+	assert_int_equal(heard(&ear), 1);
+	ear_end();
+}
+
+static void unregister_other(struct ear *e, struct ibc_device *d,
+			     const struct ibc_event *event)
+{
+	struct ear *other = e->arg;
+
+	(void)d;
+	(void)event;
+	e->result = ibc_unregister_event_handler(other->handler);
+}
+
+/* of the same device: it does not run, also if it would be the next */
+static void g18_unregister_of_another_in_a_callback(void **state)
+{
+	struct ear third = {};
+
+	(void)state;
+	ear_begin();
+	ear.hook = unregister_other;
+	ear.arg = &ear2;
+	listen_qp(&ear, qp, 0);
+	listen_qp(&ear2, qp, 0);
+	listen_qp(&third, qp, 0);
+	ear_send(IBV_EVENT_QP_FATAL, (uintptr_t)qp);
+	assert_int_equal(ear.result, 0);
+	assert_int_equal(heard(&ear2), 0);
+	assert_int_equal(heard(&third), 1);
+	deaf(&ear);
+	deaf(&third);
+	ear_end();
+}
+
+static struct ear *victim;
+static atomic_int said;
+
+static void unregister_victim(struct rec *rec, struct ibc_device *d,
+			      struct ibc_client_data *data,
+			      const struct ibc_event *event)
+{
+	(void)rec;
+	(void)data;
+	(void)event;
+	if (d == dev)
+		return;
+	said = ibc_unregister_event_handler(victim->handler);
+	h_changed();
+}
+
+/* a handler of another device that runs: disarmed, and to be called again */
+static void g18_edeadlk_where_it_would_wait(void **state)
+{
+	struct gate gate = {};
+	struct ibc_device *other;
+
+	(void)state;
+	ear_begin();
+	fake_add("soft1", 0x12);
+	other = h_device("soft1");
+	a.on_event = NULL;
+	ear.gate = &gate;
+	listen_qp(&ear, qp, 0);
+	fake_context_event(context, IBV_EVENT_QP_FATAL, (uintptr_t)qp);
+	wait_for(gate_entered(&gate) == 1);
+	victim = &ear;
+	said = -1;
+	a.on_event = unregister_victim;
+	fake_context_event(ibc_device_context(other), IBV_EVENT_LID_CHANGE, 1);
+	wait_for(said != -1);
+	assert_int_equal(said, EDEADLK);
+	fake_context_event(context, IBV_EVENT_COMM_EST, (uintptr_t)qp);
+	gate_open(&gate);
+	wait_for(h_count(&a, H_EVENT) == 3);
+	h_fence();
+	assert_int_equal(heard(&ear), 1);
+	a.on_event = NULL;
+	deaf(&ear);
+	ibc_put_device(other);
+	ear_end();
+}
+
+static void g18_close_is_ebusy(void **state)
+{
+	(void)state;
+	ear_begin();
+	listen_device(&ear, 0);
+	fake_destroy_qp(qp);
+	fake_destroy_qp(qp2);
+	rec_unregister(&a);
+	ibc_put_device(dev);
+	assert_int_equal(ibc_close(h_reg), EBUSY);
+	deaf(&ear);
+}
+
+/* they unregister, then destroy, while events of it go on coming */
+static void g18_unregister_and_destroy_in_a_storm(void **state)
+{
+	struct ibv_async_event event = { .event_type = IBV_EVENT_QP_FATAL };
+	unsigned int i, j;
+	struct ibv_qp *own;
+
+	(void)state;
+	ear_begin();
+	for (i = 0; i < 200; i++) {
+		own = fake_make_qp(context, NULL);
+		event.element.qp = own;
+		listen_qp(&ear, own, 0);
+		for (j = 0; j < 4; j++) {
+			event.event_type =
+				j & 1 ? IBV_EVENT_COMM_EST : IBV_EVENT_QP_FATAL;
+			assert_int_equal(ibc_report_event(dev, &event), 0);
+		}
+		deaf(&ear);
+		j = heard(&ear);
+		fake_destroy_qp(own);
+		assert_int_equal(heard(&ear), j);
+	}
+	h_fence();
+	ear_end();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_THREADS(g18_unregister_waits_while_it_runs),
+		IN_ALL(g18_unregister_of_another_in_a_callback),
+		IN_PARALLEL(g18_edeadlk_where_it_would_wait),
+		IN_ALL(g18_close_is_ebusy),
+		IN_ALL(g18_unregister_and_destroy_in_a_storm),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
