@@ -9,8 +9,9 @@
  * What came late, after the removal began, waits until the clients have had
  * their remove(), so that a storm of it does not hold that up.
  *
- * A port's state becomes sticky when all have heard of it: who comes later
- * hears it from ibc__replay(), who comes meanwhile from the delivery itself.
+ * A port's state becomes sticky when all have heard of it: a client that comes
+ * later hears it from ibc__replay(), one that comes meanwhile from the delivery
+ * itself; a handler in both cases from ibc__handlers_replay().
  */
 #include "private.h"
 #include "data.h"

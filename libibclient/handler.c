@@ -23,7 +23,9 @@
  * the device and of ports, then those of the object, each kind in the order of
  * registration. reg->lock guards all of it, and is not held in the call.
  * ->at is the last handler that was told of the event; who unlinks that one
- * moves ->at back, so that the walk survives any change of the list.
+ * moves ->at back, so that the walk survives any change of the list. Who comes
+ * while an event is told does not hear of it (->upto), else one that registers
+ * itself anew would hear it for ever; a port's state is replayed to it then.
  *
  * Fence. ->dying stops further calls, at once. Then unregister waits while the
  * handler runs in another thread; in its own callback it only unlinks it, and
@@ -155,6 +157,7 @@ static void call(struct ibc_event_handler *h, const struct ibc_event *event)
 void ibc__handlers_begin(struct ibc_device *dev)
 {
 	dev->handlers.at = NULL;
+	dev->handlers.upto = atomic_load(&dev->handlers.seq);
 	dev->handlers.stage =
 		dev->events.current->late ? STAGE_OBJECT : STAGE_GENERAL;
 }
@@ -183,19 +186,21 @@ static struct ibc_event_handler *next_in_stage(struct ibc_device *dev)
 	const struct ibc__pending *p = dev->events.current;
 	struct ibc_event_handler *h = dev->handlers.at;
 	struct ibc__handler_list *list;
+	uint64_t upto;
 	bool chained;
 
 	list = list_of(dev, &chained);
 	if (!list)
 		return NULL;
+	upto = chained ? p->bound : dev->handlers.upto;
 	do {
 		if (!h)
 			h = TAILQ_FIRST(list);
 		else
 			h = chained ? TAILQ_NEXT(h, chain) :
 				      TAILQ_NEXT(h, entry);
-		if (h && hears(h, &p->event) &&
-		    (!chained || (h->seq <= p->bound && is_of(h, &p->event))))
+		if (h && h->seq <= upto && hears(h, &p->event) &&
+		    (!chained || is_of(h, &p->event)))
 			return h;
 	} while (h);
 	return NULL;
@@ -236,15 +241,17 @@ static bool replay_one(struct ibc_event_handler *h)
 }
 
 /*
- * Lock held; a step of the job, before it delivers: what is told next happened
- * after what is replayed. One that is told here may be freed by that, but then
- * it is in no list any more.
+ * Lock held; a step of the job, between one event and the next: what is told next
+ * happened after what is replayed. One that is told here may be freed by that,
+ * but then it is in no list any more.
  */
 bool ibc__handlers_replay(struct ibc_device *dev)
 {
 	struct ibc__handlers *hs = &dev->handlers;
 	struct ibc_event_handler *h;
 
+	if (dev->events.current)
+		return false;
 	while ((h = TAILQ_FIRST(&hs->fresh))) {
 		if (replay_one(h))
 			return true;

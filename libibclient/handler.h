@@ -45,6 +45,7 @@ struct ibc__handlers {
 	struct ibc__handler_list *buckets; /* of objects; made with the first */
 	struct ibc_event_handler *at;	   /* the last one told of ->current */
 	unsigned int stage;		   /* and the list that it was in */
+	uint64_t upto; /* newest handler when the telling of ->current began */
 	unsigned int num;
 	_Atomic uint64_t seq; /* of the newest */
 };

@@ -709,7 +709,8 @@ struct ibc_event_handler;
  * @arg: last argument of @fn
  *
  * @fn hears what is read from here on: of an object register before it can have
- * events, so before a QP leaves RESET. Only the last PORT_ACTIVE or PORT_ERR of
+ * events, so before a QP leaves RESET. An event that is being told when it is
+ * registered it does not hear. Only the last PORT_ACTIVE or PORT_ERR of
  * each port is told once more, marked IBC_EVENT_REPLAYED. While the device
  * drains the handlers of objects go on hearing of them, the others nothing.
  *
