@@ -348,13 +348,17 @@ int ibc__wait(struct ibc_registry *reg, bool (*done)(void *arg), void *arg,
 	return 0;
 }
 
-/* lock held: all that is due, and what follows from it, within reason */
+/*
+ * Lock held: all that is due, and what follows from it, within reason. What comes
+ * meanwhile is looked for, else one busy device would leave the others unread.
+ */
 static unsigned int run_due(struct ibc_registry *reg)
 {
 	unsigned int n = 0;
 
 	while (n < JOBS_PER_DISPATCH && ibc__run_job(reg))
-		n++;
+		if (++n % JOBS_BETWEEN_POLLS == 0 && !reg->leader)
+			poll_once(reg, 0);
 	return n;
 }
 

@@ -36,6 +36,7 @@ void ear_begin(void)
 {
 	memset(&ear, 0, sizeof(ear));
 	memset(&ear2, 0, sizeof(ear2));
+	order = 0;
 	fake_add("soft0", 0x11);
 	rec_init(&a, "a", 0);
 	rec_register(&a);

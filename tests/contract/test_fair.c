@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Guarantee 16: a storm on one device does not starve another, told by the order
+ * of what is heard. That of times is tests/soft/test_fair.c.
+ */
+#include "ear.h"
+
+#define STORM 5000
+
+static struct ibc_device *other;
+static unsigned int sum;
+
+/* an event of the other device comes while the storm is told */
+static void tenth(struct ear *e, struct ibc_device *d,
+		  const struct ibc_event *event)
+{
+	(void)d;
+	sum += event->count;
+	if (heard(e) == 10)
+		fake_context_event(e->arg, IBV_EVENT_LID_CHANGE, 1);
+}
+
+static void report_storm(void)
+{
+	struct ibv_async_event event = { .element.port_num = 1 };
+	unsigned int i;
+
+	for (i = 0; i < STORM; i++) {
+		event.event_type =
+			i % 2 ? IBV_EVENT_PORT_ACTIVE : IBV_EVENT_PORT_ERR;
+		check(ibc_report_event(dev, &event) == 0);
+	}
+}
+
+static void listen_to_other(struct ear *e)
+{
+	struct ibc_event_filter filter = { .scope = IBC_SCOPE_DEVICE };
+
+	e->handler = ibc_register_event_handler(other, &filter, hear, e);
+	check(e->handler);
+}
+
+/* one dispatcher, and all of the storm is queued: yet it looks for news */
+static void g16_a_storm_leaves_no_other_device_unread(void **state)
+{
+	struct gate gate = {};
+
+	(void)state;
+	ear_begin();
+	fake_add("soft1", 0x22);
+	other = h_device("soft1");
+	sum = 0;
+	ear.gate = &gate;
+	ear.hook = tenth;
+	ear.arg = ibc_device_context(other);
+	listen_device(&ear, 0);
+	listen_to_other(&ear2);
+	report_storm();
+	gate_open(&gate);
+	wait_for(heard(&ear) == STORM && heard(&ear2) == 1);
+	h_fence();
+	assert_int_equal(sum, STORM);
+	assert_true(ear2.at < 100);
+	deaf(&ear);
+	deaf(&ear2);
+	ibc_put_device(other);
+	ear_end();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_MANUAL(g16_a_storm_leaves_no_other_device_unread),
+		H_TEST(g16_a_storm_leaves_no_other_device_unread, H_ONE),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
