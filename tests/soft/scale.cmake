@@ -29,10 +29,14 @@ soft_scale_test(soft_hotplug "" soft_hotplug)
 
 soft_scale_program(soft_scale test_scale.c)
 
+soft_scale_program(soft_fair test_fair.c)
+target_link_libraries(soft_fair PRIVATE ibclient)
+
 # times are nobody's business but the machine's own while others run on it
 if(NOT IBC_SANITIZE)
 	soft_scale_test(soft_scale timing soft_scale)
 	soft_scale_test(soft_hotplug_time timing soft_hotplug timed)
-	set_tests_properties(soft_scale soft_hotplug_time PROPERTIES
+	soft_scale_test(soft_fair timing soft_fair)
+	set_tests_properties(soft_scale soft_hotplug_time soft_fair PROPERTIES
 		RUN_SERIAL TRUE)
 endif()
