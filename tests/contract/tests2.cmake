@@ -14,8 +14,12 @@ endforeach()
 
 # Every call of these in the program goes by way of inject.c.
 ibc_test(contract/test_failure ${HARNESS2} contract/inject.c)
+ibc_test(contract/test_handler_failure ${HARNESS2} contract/ear.c
+	contract/inject.c)
 foreach(call malloc calloc strdup epoll_create1 epoll_ctl eventfd
 		timerfd_create socket bind recvfrom inotify_init1
 		inotify_add_watch pthread_create fcntl)
-	target_link_options(test_failure PRIVATE -Wl,--wrap=${call})
+	foreach(target test_failure test_handler_failure)
+		target_link_options(${target} PRIVATE -Wl,--wrap=${call})
+	endforeach()
 endforeach()
