@@ -16,6 +16,9 @@
 
 #include "private.h"
 
+/* IBV_EVENT_DEVICE_SPEED_CHANGE: no header before rdma-core 62 has it */
+#define DEVICE_SPEED_CHANGE 20
+
 enum ibc__element ibc__event_element(int type)
 {
 	switch (type) {
@@ -36,6 +39,7 @@ enum ibc__element ibc__event_element(int type)
 	case IBV_EVENT_WQ_FATAL:
 		return IBC_ELEMENT_WQ;
 	case IBV_EVENT_DEVICE_FATAL:
+	case DEVICE_SPEED_CHANGE:
 		return IBC_ELEMENT_DEVICE;
 	case IBV_EVENT_PORT_ACTIVE:
 	case IBV_EVENT_PORT_ERR:

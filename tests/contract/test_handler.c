@@ -230,6 +230,33 @@ static void g15_while_draining_only_the_objects_handlers(void **state)
 	ear_end();
 }
 
+#define SPEED_CHANGE 20 /* newer than the oldest header that will do */
+
+/* IBV_EVENT_DEVICE_SPEED_CHANGE is of the device, whatever is in its element */
+static void g15_device_speed_change_is_of_the_device(void **state)
+{
+	struct ibv_async_event event = { .event_type = SPEED_CHANGE };
+	struct ear third = {};
+
+	(void)state;
+	ear_begin();
+	listen_device(&ear, 1ULL << SPEED_CHANGE);
+	listen_to(&ear2, (struct ibc_event_filter){ .scope = IBC_SCOPE_PORT });
+	listen_qp(&third, qp, 0);
+	ear_send(SPEED_CHANGE, 7);
+	assert_int_equal(heard(&ear), 1);
+	assert_int_equal(ear.num, 0);
+	assert_int_equal(ibc_report_event(dev, &event), 0);
+	h_fence();
+	assert_int_equal(heard(&ear), 2);
+	assert_int_equal(heard(&ear2), 0);
+	assert_int_equal(heard(&third), 0);
+	deaf(&ear);
+	deaf(&ear2);
+	deaf(&third);
+	ear_end();
+}
+
 /* ---- 16, 17 ---- */
 
 static void g16_clients_first_then_handlers_in_order(void **state)
@@ -316,6 +343,7 @@ int main(void)
 		IN_ALL(g15_events_are_for_the_handlers_of_their_time),
 		IN_ALL(g15_handlers_of_adopted_contexts),
 		IN_ALL(g15_while_draining_only_the_objects_handlers),
+		IN_ALL(g15_device_speed_change_is_of_the_device),
 		IN_ALL(g16_clients_first_then_handlers_in_order),
 		IN_ALL(g17_port_state_is_replayed_once),
 		ON_FAKE(IN_ALL, g17_any_scope_may_ask_for_device_fatal),
