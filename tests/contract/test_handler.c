@@ -169,6 +169,36 @@ static void g15_events_are_for_the_handlers_of_their_time(void **state)
 	ear_end();
 }
 
+/*
+ * Once an event is acknowledged its object may be destroyed, and another one be
+ * made at its address: this is called just before.
+ */
+static void replace_handler(void *arg)
+{
+	(void)arg;
+	if (!ear.handler)
+		return;
+	check(ibc_unregister_event_handler(ear.handler) == 0);
+	ear.handler = NULL;
+	listen_qp(&ear2, qp, 0);
+}
+
+static void g15_not_for_who_comes_to_the_same_address(void **state)
+{
+	(void)state;
+	ear_begin();
+	listen_qp(&ear, qp, 0);
+	fake_on(FAKE_ACK, replace_handler, NULL);
+	ear_send(IBV_EVENT_QP_FATAL, (uintptr_t)qp);
+	fake_on(FAKE_ACK, NULL, NULL);
+	assert_int_equal(heard(&ear), 0);
+	assert_int_equal(heard(&ear2), 0);
+	ear_send(IBV_EVENT_QP_FATAL, (uintptr_t)qp);
+	assert_int_equal(heard(&ear2), 1);
+	deaf(&ear2);
+	ear_end();
+}
+
 static void g15_handlers_of_adopted_contexts(void **state)
 {
 	struct ibv_async_event event = { .event_type = IBV_EVENT_QP_FATAL };
@@ -341,6 +371,7 @@ int main(void)
 		IN_ALL(g15_a_wrong_filter_is_einval),
 		IN_ALL(g15_a_handler_may_destroy_its_object),
 		IN_ALL(g15_events_are_for_the_handlers_of_their_time),
+		IN_ALL(g15_not_for_who_comes_to_the_same_address),
 		IN_ALL(g15_handlers_of_adopted_contexts),
 		IN_ALL(g15_while_draining_only_the_objects_handlers),
 		IN_ALL(g15_device_speed_change_is_of_the_device),
