@@ -10,6 +10,8 @@
 #   - the functions of the header, those of the pages and the symbols of the
 #     version script are the same; each has kernel-doc in the header
 #   - no page names a function, constant or page that there is not
+#   - ibclient_events(7) says of each type of event that libibverbs has what it
+#     means, once
 #   - each page of section 3 has all its sections, in order
 #   - each EXAMPLE is a program that compiles without a warning; with LIBDIR,
 #     where the libraries are, it also links and runs (one of softverbs on a
@@ -212,6 +214,33 @@ check_rendering()
 	done
 }
 
+# event_types: what <infiniband/verbs.h> has, and what newer ones have.
+event_types()
+{
+	# shellcheck disable=SC2086
+	echo '#include <infiniband/verbs.h>' | $CC ${CFLAGS:-} -E - |
+		sed -n '/^enum ibv_event_type/,/}/p' |
+		grep -oE 'IBV_EVENT_[A-Z_]+'
+	echo IBV_EVENT_DEVICE_SPEED_CHANGE
+}
+
+# A type is described where its line is followed by the definition.
+check_events()
+{
+	local page=libibclient/man/ibclient_events.7.md types type n
+
+	types=$(event_types | sort -u)
+	[ "$(wc -l <<< "$types")" -gt 19 ] || wrong "$page: no types found"
+	for type in $types; do
+		n=$(grep -B1 '^:   ' "$page" | grep -c "\*\*$type\*\*")
+		[ "$n" = 1 ] || wrong "$page: $type is described $n times"
+	done
+	while read -r type; do
+		grep -qx "$type" <<< "$types" || wrong "there is no $type"
+	done < <(grep -ohE 'IBV_EVENT_[A-Z_]*[A-Z]' libibclient/man/*.md |
+		sort -u)
+}
+
 check_readme()
 {
 	awk '/^```c$/ && !seen { on = seen = 1; next } /^```$/ { on = 0 } on' \
@@ -222,7 +251,7 @@ check_readme()
 
 FUNCTIONS=$(functions_of include/infiniband/ibclient.h ibc
 	functions_of include/infiniband/softverbs.h softverbs)
-PAGE_NAME='\*\*((ibc|softverbs)_[a-z_]+|ibclient|softverbs)\*\*\([0-9]\)'
+PAGE_NAME='\*\*((ibc|softverbs)_[a-z_]+|ibclient(_events)?|softverbs)\*\*\([0-9]\)'
 PAGES=$(for p in $ALL_PAGES; do
 	s=${p%.md}
 	s=${s##*.}
@@ -237,6 +266,7 @@ check_library softverbs softverbs "$DESCRIBED|EXAMPLE|SEE ALSO" \
 for PAGE in $ALL_PAGES; do
 	check_names "$PAGE"
 done
+check_events
 check_rendering
 if [ -n "$LIBDIR" ]; then
 	check_built libibclient.so libibclient/man/*.md
