@@ -77,6 +77,7 @@ static void opened(struct ibc_device *dev, struct ibv_context *context)
 	}
 	dev->context = context;
 	dev->stage = IBC_STAGE_VERIFY;
+	ibc__timer_stop(reg, &dev->timer); /* it came before its time */
 	dev->opened_mark = reg->scan_begun;
 	dev->stalled = false;
 	ibc__kick(&reg->scan_job);

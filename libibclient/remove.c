@@ -167,6 +167,7 @@ static void close_context(struct ibc_device *dev)
 	int error = 0;
 
 	ibc__events_unwatch(dev);
+	ibc__timer_stop(reg, &dev->timer); /* nobody is to be warned */
 	dev->context = NULL;
 	if (context && !dev->adopted) {
 		ibc__unlock(reg);

@@ -138,6 +138,9 @@ static struct ibc__list *finish(struct ibc_registry *reg,
 	}
 	reg->scan_applied = mark;
 	reg->scan_by = by;
+	/* who is still to be opened anew says so again */
+	if (!ibc__watch_active(reg, IBC_SOURCE_TIMER))
+		ibc__timer_stop(reg, &reg->scan_timer);
 	*error = ibc__diff(reg, list, entries, mark);
 	old = reg->list;
 	reg->list = list;

@@ -12,6 +12,11 @@ foreach(name handler fence fair)
 	ibc_test(contract/test_${name} ${HARNESS2} contract/ear.c)
 endforeach()
 
+# How its threads sleep.
+ibc_test(contract/test_idle ${HARNESS2})
+target_link_options(test_idle PRIVATE -Wl,--wrap=epoll_wait
+	-Wl,--wrap=pthread_cond_timedwait)
+
 # Every call of these in the program goes by way of inject.c.
 ibc_test(contract/test_failure ${HARNESS2} contract/inject.c)
 ibc_test(contract/test_handler_failure ${HARNESS2} contract/ear.c
