@@ -12,7 +12,7 @@ target_link_libraries(ibc-soft PUBLIC PkgConfig::CMOCKA PkgConfig::JANSSON
 	PkgConfig::IBVERBS Threads::Threads)
 
 foreach(name add order callbacks calls register unregister async data cycle
-	signal refs set adopt removal trigger incarnation event handler fence fair sticky empty
+	signal refs set adopt removal trigger incarnation event handler fence fair situations sticky empty
 	open sources sink dump process fork objects handler_objects)
 	set(target on_soft_${name})
 	add_executable(${target} contract/test_${name}.c

@@ -41,6 +41,8 @@ add_test(NAME check-header COMMAND
 add_test(NAME check-symbols COMMAND
 	${CMAKE_CURRENT_SOURCE_DIR}/check-symbols.sh
 	$<TARGET_FILE:ibclient>)
+add_test(NAME check-situations COMMAND
+	${CMAKE_CURRENT_SOURCE_DIR}/check-situations.sh)
 # Its examples are linked and run, where no sanitizer has to be linked too.
 if(NOT IBC_SANITIZE)
 	add_test(NAME check-man COMMAND
