@@ -80,18 +80,27 @@ void ibc__changed(struct ibc_registry *reg)
 }
 
 /*
- * The messages are written first: they may be about what is waited for. That
- * drops the lock, so this may return without having waited.
+ * Before a sleep: messages are not to wait for it, and may be about what is
+ * waited for. True: the lock was dropped for them.
  */
+static bool flush_logs(struct ibc_registry *reg)
+{
+	if (!reg->logs)
+		return false;
+	ibc__unlock(reg);
+	ibc__lock(reg);
+	return true;
+}
+
+/* with messages to be written it does that, and returns without having waited */
 void ibc__cond_wait(struct ibc_registry *reg, pthread_cond_t *cond,
 		    uint64_t deadline)
 {
 	struct timespec ts;
 
-	if (reg->logs) {
-		ibc__unlock(reg);
-		ibc__lock(reg);
-	} else if (deadline == IBC_FOREVER) {
+	if (flush_logs(reg))
+		return;
+	if (deadline == IBC_FOREVER) {
 		pthread_cond_wait(cond, &reg->lock);
 	} else {
 		ts.tv_sec = deadline / 1000;
@@ -170,16 +179,6 @@ static int until(uint64_t deadline)
 	if (deadline <= now)
 		return 0;
 	return deadline - now > 3600000 ? 3600000 : (int)(deadline - now);
-}
-
-/* messages are not to wait for a sleep; true: the lock was dropped for them */
-static bool flush_logs(struct ibc_registry *reg)
-{
-	if (!reg->logs)
-		return false;
-	ibc__unlock(reg);
-	ibc__lock(reg);
-	return true;
 }
 
 /* lock held; the caller is to be the leader, and hands over afterwards */
