@@ -208,10 +208,14 @@ struct ibc_client_data *ibc_alloc_or_get_client_data(struct ibc_device *dev,
 	if (!slot)
 		return NULL;
 	data = ibc__slot_get(slot, client);
-	if (data || errno != ENOENT)
-		return data;
-	ibc__lock(dev->reg);
-	error = alloc_or_get(slot, client, &data);
-	ibc__unlock(dev->reg);
-	return error ? ibc__null(error) : data;
+	if (!data && errno == ENOENT) {
+		ibc__lock(dev->reg);
+		error = alloc_or_get(slot, client, &data);
+		ibc__unlock(dev->reg);
+		if (error)
+			return ibc__null(error);
+	}
+	if (data)
+		ibc__came(ibc__data_ref(data), __builtin_return_address(0));
+	return data;
 }

@@ -5,6 +5,9 @@
  * data->opaque[0] is the object's counter, opaque[1] a cookie by which an
  * object that was never initialised is told. reg->lock is taken by what
  * publishes; get, hold and put take none.
+ *
+ * What gives the caller a reference tells holders.c, if asked for, and put does
+ * before it drops one. The library's own references are none of that.
  */
 #include "data.h"
 
@@ -39,29 +42,25 @@ struct ibc_client_data *ibc__slot_get(struct ibc__slot *slot,
 	return ibc__null(status ? status : ENOENT);
 }
 
-/* NULL and errno if the pair cannot be right */
-struct ibc__slot *ibc__data_slot(struct ibc_device *dev,
+static struct ibc__slot *slot_of(struct ibc_device *dev,
 				 struct ibc_client *client)
 {
-	struct ibc__client *c;
+	struct ibc__client *c = client ? ibc__client_of(client) : NULL;
 	struct ibc__slot *slot;
-	int error = ibc__device_check(dev);
 
-	if (error)
-		return ibc__null(error);
-	c = client ? ibc__client_of(client) : NULL;
 	if (!c || c->reg != dev->reg)
 		return ibc__null(EINVAL);
 	slot = ibc__slot(dev, c->id);
 	return slot ? slot : ibc__null(EINVAL);
 }
 
-struct ibc_client_data *ibc_get_client_data(struct ibc_device *dev,
-					    struct ibc_client *client)
+/* NULL and errno if the pair cannot be right */
+struct ibc__slot *ibc__data_slot(struct ibc_device *dev,
+				 struct ibc_client *client)
 {
-	struct ibc__slot *slot = ibc__data_slot(dev, client);
+	int error = ibc__device_check(dev);
 
-	return slot ? ibc__slot_get(slot, client) : NULL;
+	return error ? ibc__null(error) : slot_of(dev, client);
 }
 
 struct ibc__ref *ibc__data_ref(struct ibc_client_data *data)
@@ -71,29 +70,74 @@ struct ibc__ref *ibc__data_ref(struct ibc_client_data *data)
 	return data->opaque[1] == ibc__data_cookie(data, ref) ? ref : NULL;
 }
 
-/* the counter of data whose registry is this process's */
-static struct ibc__ref *usable_ref(struct ibc_client_data *data)
+/* tracked, or there is something wrong */
+static __attribute__((noinline)) struct ibc_client_data *
+get_otherwise(struct ibc_device *dev, struct ibc_client *client, void *caller)
 {
-	struct ibc__ref *ref = data ? ibc__data_ref(data) : NULL;
+	struct ibc__slot *slot = ibc__data_slot(dev, client);
+	struct ibc_client_data *data =
+		slot ? ibc__slot_get(slot, client) : NULL;
 
-	if (!ref || ref->slot->dev->reg->generation != ibc__generation)
-		return NULL;
-	return ref;
+	if (data)
+		ibc__came(ibc__data_ref(data), caller);
+	return data;
+}
+
+struct ibc_client_data *ibc_get_client_data(struct ibc_device *dev,
+					    struct ibc_client *client)
+{
+	struct ibc__slot *slot;
+
+	if (!dev || dev->magic != IBC_DEVICE_MAGIC || !ibc__plain(dev->reg))
+		return get_otherwise(dev, client, __builtin_return_address(0));
+	slot = slot_of(dev, client);
+	return slot ? ibc__slot_get(slot, client) : NULL;
+}
+
+static bool is_ours(struct ibc__ref *ref)
+{
+	return ref->slot->dev->reg->generation == ibc__generation;
+}
+
+static __attribute__((noinline)) void hold_otherwise(struct ibc__ref *ref,
+						     void *caller)
+{
+	if (!is_ours(ref))
+		return;
+	atomic_fetch_add_explicit(&ref->word, 1, memory_order_relaxed);
+	ibc__came(ref, caller);
 }
 
 void ibc_hold_client_data(struct ibc_client_data *data)
 {
-	struct ibc__ref *ref = usable_ref(data);
+	struct ibc__ref *ref = data ? ibc__data_ref(data) : NULL;
 
-	if (ref)
+	if (!ref)
+		return;
+	if (ibc__plain(ref->slot->dev->reg))
 		atomic_fetch_add_explicit(&ref->word, 1, memory_order_relaxed);
+	else
+		hold_otherwise(ref, __builtin_return_address(0));
+}
+
+/* the record goes before the reference: while there is something to hold */
+static __attribute__((noinline)) bool put_otherwise(struct ibc__ref *ref)
+{
+	if (!is_ours(ref))
+		return false;
+	ibc__holder_goes(ref->slot->dev->reg->tracker, ref);
+	return ibc__ref_put(ref);
 }
 
 bool ibc_put_client_data(struct ibc_client_data *data)
 {
-	struct ibc__ref *ref = usable_ref(data);
+	struct ibc__ref *ref = data ? ibc__data_ref(data) : NULL;
 
-	return ref && ibc__ref_put(ref);
+	if (!ref)
+		return false;
+	if (ibc__plain(ref->slot->dev->reg))
+		return ibc__ref_put(ref);
+	return put_otherwise(ref);
 }
 
 /* lock held: why the device or the client can have no new data, or 0 */
@@ -147,6 +191,7 @@ int ibc_init_client_data(struct ibc_client_data *data, struct ibc_device *dev,
 		ibc__data_attach(data, slot, client, ref);
 		atomic_store(&ref->word, IBC_REF_CLOSED | 1);
 		ibc__pin(slot);
+		ibc__came(ref, __builtin_return_address(0));
 	}
 	ibc__unlock(dev->reg);
 	return error;
@@ -262,6 +307,8 @@ int ibc_cmpxchg_client_data(struct ibc_device *dev, struct ibc_client *client,
 	if (!error)
 		error = exchange(slot, old, ref, current, &dropped);
 	ibc__unlock(dev->reg);
+	if (current && *current)
+		ibc__came(ibc__data_ref(*current), __builtin_return_address(0));
 	if (dropped)
 		ibc__ref_put(dropped);
 	return error;

@@ -11,6 +11,24 @@ static inline uintptr_t ibc__data_cookie(struct ibc_client_data *data,
 	return (uintptr_t)data ^ (uintptr_t)ref ^ 0x1bcda7a;
 }
 
+/*
+ * Of this process, and untracked: get, hold and put ask both at once, so that
+ * who does not want to know who holds what pays nothing for it.
+ */
+static inline bool ibc__plain(struct ibc_registry *reg)
+{
+	return __builtin_expect(reg->plain == ibc__generation, 1);
+}
+
+/* the user has a reference more */
+static inline void ibc__came(struct ibc__ref *ref, void *caller)
+{
+	struct ibc__tracker *t = ref->slot->dev->reg->tracker;
+
+	if (__builtin_expect(t != NULL, 0))
+		ibc__holder_came(t, ref, caller);
+}
+
 struct ibc__slot *ibc__data_slot(struct ibc_device *dev,
 				 struct ibc_client *client);
 struct ibc_client_data *ibc__slot_get(struct ibc__slot *slot,

@@ -2,14 +2,26 @@
 /*
  * ibc_dump(): what the registry knows, as text or JSON. Written to memory under
  * the lock and to the caller's stream after it: that stream may be anything.
+ * Who holds references is copied under the lock too, but named after it, in the
+ * gaps that are left for that.
  */
 #include <inttypes.h>
 
 #include "private.h"
 
+struct gap {
+	size_t at; /* in the text */
+	struct ibc__held_list *held;
+};
+
 struct dump {
 	struct ibc_registry *reg;
-	FILE *out;
+	FILE *out; /* writes to text */
+	char *text;
+	size_t len;
+	struct gap *gaps;
+	unsigned int num_gaps;
+	int error;
 	bool comma; /* one is due before the next element */
 };
 
@@ -61,6 +73,27 @@ static void format_guid(__be64 guid, char *buf, size_t size)
 		 g[2], g[3], g[4], g[5], g[6], g[7]);
 }
 
+/* the holders of the slot's data, if any, go here */
+static void leave_gap(struct dump *d, struct ibc__slot *slot)
+{
+	struct ibc__held_list *held;
+	struct gap *gaps = NULL;
+	int error = ibc__held_list(slot, &held);
+
+	if (held) {
+		gaps = reallocarray(d->gaps, d->num_gaps + 1, sizeof(*gaps));
+		error = gaps ? fflush(d->out) : ENOMEM;
+	}
+	if (gaps) {
+		d->gaps = gaps;
+		d->gaps[d->num_gaps++] = (struct gap){ d->len, held };
+	} else {
+		free(held);
+	}
+	if (error)
+		d->error = ENOMEM;
+}
+
 /* ---- JSON ---- */
 
 static void json_string(FILE *out, const char *s)
@@ -107,8 +140,44 @@ static void json_slot(struct dump *d, struct ibc__slot *slot)
 		fprintf(d->out, ", \"data\": \"%p\"", (void *)data);
 	else
 		fputs(", \"data\": null", d->out);
-	fprintf(d->out, ", \"refs\": %" PRIu64 ", \"holders\": []}",
+	fprintf(d->out, ", \"refs\": %" PRIu64 ", \"holders\": [",
 		ibc__slot_refs(slot));
+	leave_gap(d, slot);
+	fputs("]}", d->out);
+}
+
+/* null, if it is not known */
+static void json_known(FILE *out, const char *key, const char *s)
+{
+	fprintf(out, "\"%s\": ", key);
+	if (*s)
+		json_string(out, s);
+	else
+		fputs("null", out);
+	fputs(", ", out);
+}
+
+static void json_held(FILE *out, const struct ibc__held *held)
+{
+	struct ibc__held_name name;
+
+	ibc__held_name(held, &name);
+	fputc('{', out);
+	json_known(out, "address", name.address);
+	json_known(out, "symbol", name.symbol);
+	json_known(out, "object", name.object);
+	json_known(out, "offset", name.offset);
+	fprintf(out, "\"count\": %u}", held->count);
+}
+
+static void json_gap(FILE *out, const struct ibc__held_list *list)
+{
+	unsigned int i;
+
+	for (i = 0; i < list->num; i++) {
+		fputs(i ? ", " : "", out);
+		json_held(out, &list->held[i]);
+	}
 }
 
 /* clients that have the device, or something of it */
@@ -249,12 +318,24 @@ static void text_device(struct dump *d, struct ibc_device *dev)
 			strerror(dev->open_error), dev->failures);
 	TAILQ_FOREACH(c, &d->reg->clients, entry) {
 		slot = ibc__slot(dev, c->id);
-		if (shown(slot))
-			fprintf(d->out,
-				"  client %s: data %p, %" PRIu64
-				" references\n",
-				ibc__client_name(c), (void *)slot_data(slot),
-				ibc__slot_refs(slot));
+		if (!shown(slot))
+			continue;
+		fprintf(d->out,
+			"  client %s: data %p, %" PRIu64 " references\n",
+			ibc__client_name(c), (void *)slot_data(slot),
+			ibc__slot_refs(slot));
+		leave_gap(d, slot);
+	}
+}
+
+static void text_gap(FILE *out, const struct ibc__held_list *list)
+{
+	unsigned int i;
+
+	for (i = 0; i < list->num; i++) {
+		fputs("    ", out);
+		ibc__held_print(out, &list->held[i]);
+		fputc('\n', out);
 	}
 }
 
@@ -296,27 +377,65 @@ static void dump_text(struct dump *d)
 			stat_value(&reg->stats, i));
 }
 
-/* what was written, in memory of the caller's */
-static int collect(struct ibc_registry *reg, enum ibc_dump_format format,
-		   char **text, size_t *len)
+/* a stream to memory ends: did all of it fit? */
+static int end(FILE *out)
 {
-	struct dump d = { .reg = reg, .out = open_memstream(text, len) };
-	int failed;
+	int failed = ferror(out);
 
-	if (!d.out)
+	return fclose(out) || failed ? ENOMEM : 0;
+}
+
+/* the text as it was under the lock, with gaps */
+static int collect(struct dump *d, enum ibc_dump_format format)
+{
+	int error;
+
+	d->out = open_memstream(&d->text, &d->len);
+	if (!d->out)
 		return errno;
-	ibc__lock(reg);
+	ibc__lock(d->reg);
 	if (format == IBC_DUMP_JSON)
-		dump_json(&d);
+		dump_json(d);
 	else
-		dump_text(&d);
-	ibc__unlock(reg);
-	failed = ferror(d.out);
-	return fclose(d.out) || failed ? ENOMEM : 0;
+		dump_text(d);
+	ibc__unlock(d->reg);
+	error = end(d->out);
+	return error ? error : d->error;
+}
+
+/* no lock held: the same with the gaps filled, in memory of the caller's */
+static int fill(const struct dump *d, enum ibc_dump_format format, char **text,
+		size_t *len)
+{
+	FILE *out = open_memstream(text, len);
+	const struct gap *gap;
+	size_t done = 0;
+
+	if (!out)
+		return errno;
+	for (gap = d->gaps; gap < d->gaps + d->num_gaps; gap++) {
+		fwrite(d->text + done, 1, gap->at - done, out);
+		done = gap->at;
+		if (format == IBC_DUMP_JSON)
+			json_gap(out, gap->held);
+		else
+			text_gap(out, gap->held);
+	}
+	fwrite(d->text + done, 1, d->len - done, out);
+	return end(out);
+}
+
+static void release(struct dump *d)
+{
+	while (d->num_gaps)
+		free(d->gaps[--d->num_gaps].held);
+	free(d->gaps);
+	free(d->text);
 }
 
 int ibc_dump(struct ibc_registry *reg, FILE *out, enum ibc_dump_format format)
 {
+	struct dump d = { .reg = reg };
 	char *text = NULL;
 	size_t len = 0;
 	int error = ibc__registry_check(reg);
@@ -325,7 +444,10 @@ int ibc_dump(struct ibc_registry *reg, FILE *out, enum ibc_dump_format format)
 		return error;
 	if (!out || (format != IBC_DUMP_TEXT && format != IBC_DUMP_JSON))
 		return EINVAL;
-	error = collect(reg, format, &text, &len);
+	error = collect(&d, format);
+	if (!error)
+		error = fill(&d, format, &text, &len);
+	release(&d);
 	errno = 0;
 	if (!error && fwrite(text, 1, len, out) != len)
 		error = errno ? errno : EIO;

@@ -11,7 +11,8 @@
 
 struct ibc__log {
 	struct ibc__log *next;
-	struct ibc_registry *reg; /* compared only: it may be gone */
+	struct ibc__held_list *held; /* named when it is written */
+	struct ibc_registry *reg;    /* compared only: it may be gone */
 	int level;
 	char text[];
 };
@@ -115,28 +116,83 @@ static bool wanted(int level)
 	return env_file && level <= IBC_LOG_WARNING;
 }
 
+/* NULL if there is no memory */
+static struct ibc__log *make(const char *format, va_list args)
+{
+	struct ibc__log *log;
+	va_list again;
+	int len;
+
+	va_copy(again, args);
+	len = vsnprintf(NULL, 0, format, again);
+	va_end(again);
+	log = len < 0 ? NULL : malloc(sizeof(*log) + len + 1);
+	if (log)
+		vsnprintf(log->text, len + 1, format, args);
+	return log;
+}
+
+static void queue(struct ibc_registry *reg, int level, struct ibc__log *log,
+		  struct ibc__held_list *held)
+{
+	log->reg = reg;
+	log->level = level;
+	log->held = held;
+	log->next = NULL;
+	*reg->logs_end = log;
+	reg->logs_end = &log->next;
+}
+
 void ibc__log(struct ibc_registry *reg, int level, const char *format, ...)
 {
 	struct ibc__log *log;
 	va_list args;
-	int len;
 
 	if (!wanted(level))
 		return;
 	va_start(args, format);
-	len = vsnprintf(NULL, 0, format, args);
+	log = make(format, args);
 	va_end(args);
-	log = len < 0 ? NULL : malloc(sizeof(*log) + len + 1);
-	if (!log)
-		return;
-	va_start(args, format);
-	vsnprintf(log->text, len + 1, format, args);
-	va_end(args);
-	log->reg = reg;
-	log->level = level;
-	log->next = NULL;
-	*reg->logs_end = log;
-	reg->logs_end = &log->next;
+	if (log)
+		queue(reg, level, log, NULL);
+}
+
+void ibc__log_held(struct ibc_registry *reg, int level,
+		   struct ibc__held_list *held, const char *format, ...)
+{
+	struct ibc__log *log = NULL;
+	va_list args;
+
+	if (wanted(level)) {
+		va_start(args, format);
+		log = make(format, args);
+		va_end(args);
+	}
+	if (log)
+		queue(reg, level, log, held);
+	else
+		free(held);
+}
+
+/* the text, and who it is that holds; to be freed, NULL: no memory */
+static char *with_held(struct ibc__log *log)
+{
+	char *text = NULL;
+	unsigned int i;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out)
+		return NULL;
+	fputs(log->text, out);
+	for (i = 0; i < log->held->num; i++) {
+		fputs(i ? ", " : ": ", out);
+		ibc__held_print(out, &log->held->held[i]);
+	}
+	if (fclose(out) == 0)
+		return text;
+	free(text);
+	return NULL;
 }
 
 /* no lock held */
@@ -144,10 +200,14 @@ void ibc__log_flush(struct ibc__log *logs)
 {
 	struct ibc__log *log;
 	int error = errno;
+	char *text;
 
 	while ((log = logs)) {
 		logs = log->next;
-		write_one(log->reg, log->level, log->text);
+		text = log->held ? with_held(log) : NULL;
+		write_one(log->reg, log->level, text ? text : log->text);
+		free(text);
+		free(log->held);
 		free(log);
 	}
 	errno = error;

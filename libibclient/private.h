@@ -28,6 +28,7 @@
 
 #include "backend.h"
 #include "handler.h"
+#include "holders.h"
 #include "watch.h"
 
 #define ibc__container_of(ptr, type, member) \
@@ -81,6 +82,7 @@ struct ibc__ref {
 	struct ibc__slot *slot;
 	struct ibc__ref *next; /* in the slot's spares, or waiting for free */
 	struct ibc__ref *sibling; /* all of the slot's, but its first */
+	struct ibc__holders holders;
 };
 
 /* no further get: not published yet, or not any more */
@@ -353,6 +355,8 @@ void ibc__list_free(struct ibc__list *list);
 struct ibc_registry {
 	uint32_t magic;
 	unsigned int generation; /* of the process, see fork.c */
+	unsigned int plain; /* the same, or 0: get, hold and put are tracked */
+	struct ibc__tracker *tracker; /* with IBC_REGISTRY_TRACK_REFS */
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* some state changed */
 	pthread_cond_t work;	/* a dispatcher is wanted */
@@ -468,6 +472,10 @@ bool ibc__in_callback(struct ibc_registry *reg);
 
 void ibc__log(struct ibc_registry *reg, int level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* the same, and behind it who @held is; takes that over, NULL: nobody */
+void ibc__log_held(struct ibc_registry *reg, int level,
+		   struct ibc__held_list *held, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
 void ibc__log_flush(struct ibc__log *logs);
 void ibc__log_lock(void);
 void ibc__log_unlock(void);

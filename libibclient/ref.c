@@ -35,6 +35,10 @@ struct ibc__ref *ibc__ref_alloc(struct ibc__slot *slot)
 /* lock held */
 void ibc__ref_recycle(struct ibc__ref *ref)
 {
+	struct ibc__tracker *t = ref->slot->dev->reg->tracker;
+
+	if (t)
+		ibc__holders_forget(t, &ref->holders);
 	ref->data = NULL;
 	ref->next = ref->slot->spare;
 	ref->slot->spare = ref;

@@ -21,7 +21,8 @@ int ibc__registry_check(struct ibc_registry *reg)
 
 static int check_attr(const struct ibc_registry_attr *attr)
 {
-	const uint32_t flags = IBC_REGISTRY_MANUAL | IBC_REGISTRY_NO_OPEN;
+	const uint32_t flags = IBC_REGISTRY_MANUAL | IBC_REGISTRY_NO_OPEN |
+			       IBC_REGISTRY_TRACK_REFS;
 
 	if (!attr)
 		return 0;
@@ -49,6 +50,25 @@ static int copy_attr(struct ibc_registry *reg,
 	return reg->patterns ? 0 : ENOMEM;
 }
 
+/* IBC_TRACK_REFS=1 does it too */
+static int start_tracking(struct ibc_registry *reg)
+{
+	const char *value = secure_getenv("IBC_TRACK_REFS");
+	bool track = reg->attr.flags & IBC_REGISTRY_TRACK_REFS;
+
+	if (value && strcmp(value, "1") == 0)
+		track = true;
+	else if (value && *value && strcmp(value, "0") != 0)
+		ibc__log(reg, IBC_LOG_WARNING,
+			 "IBC_TRACK_REFS is \"%s\": not 1 or 0, ignored",
+			 value);
+	if (!track)
+		return 0;
+	reg->tracker = ibc__tracker_new();
+	reg->plain = 0;
+	return reg->tracker ? 0 : ENOMEM;
+}
+
 static int init_locks(struct ibc_registry *reg)
 {
 	pthread_condattr_t attr;
@@ -74,7 +94,7 @@ static struct ibc_registry *new_registry(void)
 	if (!reg)
 		return NULL;
 	reg->magic = IBC_REGISTRY_MAGIC;
-	reg->generation = ibc__generation;
+	reg->generation = reg->plain = ibc__generation;
 	reg->count = 1;
 	TAILQ_INIT(&reg->clients);
 	TAILQ_INIT(&reg->idle_clients);
@@ -97,6 +117,8 @@ static int start(struct ibc_registry *reg, const struct ibc_registry_attr *attr)
 
 	if (!error)
 		error = copy_attr(reg, attr);
+	if (!error)
+		error = start_tracking(reg);
 	if (!error)
 		error = ibc__loop_open(reg);
 	if (!error)
@@ -147,6 +169,7 @@ void ibc__registry_free(struct ibc_registry *reg)
 	pthread_cond_destroy(&reg->work);
 	pthread_cond_destroy(&reg->changed);
 	pthread_mutex_destroy(&reg->lock);
+	free(reg->tracker);
 	free(reg->patterns);
 	reg->magic = 0;
 	free(reg);
@@ -168,6 +191,8 @@ static struct ibc_registry *make(const struct ibc_registry_attr *attr)
 	pthread_mutex_lock(&ibc__registries_lock);
 	TAILQ_INSERT_TAIL(&ibc__registries, reg, entry);
 	pthread_mutex_unlock(&ibc__registries_lock);
+	ibc__lock(reg);
+	ibc__unlock(reg); /* writes what is to be said */
 	return reg;
 }
 

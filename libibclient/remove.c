@@ -139,10 +139,25 @@ static bool step_removing(struct ibc_device *dev)
 	return true;
 }
 
+/* with who holds the references, if that is known */
+static void warn_of(struct ibc__slot *slot, uint64_t refs)
+{
+	struct ibc__held_list *held;
+
+	ibc__held_list(slot, &held); /* without memory, without the list */
+	ibc__log_held(slot->dev->reg, IBC_LOG_WARNING, held,
+		      "%s: its removal is held up by client %s, "
+		      "%llu references left%s",
+		      slot->dev->name, ibc__client_name(slot->client),
+		      (unsigned long long)refs,
+		      slot->attempt ? ", alloc_client_data() runs" : "");
+}
+
 static void warn(struct ibc_device *dev)
 {
 	struct ibc__client *c;
 	struct ibc__slot *slot;
+	bool found = false;
 	uint64_t refs;
 
 	dev->warn_at = 0;
@@ -151,13 +166,16 @@ static void warn(struct ibc_device *dev)
 		refs = ibc__slot_refs(slot);
 		if (!refs && !slot->attempt)
 			continue;
-		ibc__log(dev->reg, IBC_LOG_WARNING,
-			 "%s: its removal is held up by client %s, "
-			 "%llu references left%s",
-			 dev->name, ibc__client_name(c),
-			 (unsigned long long)refs,
-			 slot->attempt ? ", alloc_client_data() runs" : "");
+		warn_of(slot, refs);
+		found = true;
 	}
+	if (!found && dev->pins)
+		ibc__log(
+			dev->reg, IBC_LOG_WARNING,
+			"%s: its removal is held up by a free_client_data(), "
+			"or the function of an ibc_for_each_device(), that has "
+			"not returned",
+			dev->name);
 }
 
 static void close_context(struct ibc_device *dev)

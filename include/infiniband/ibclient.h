@@ -48,10 +48,14 @@ struct ibc_client;
  *	wait_drained), nowhere else.
  * @IBC_REGISTRY_NO_OPEN: the registry opens no device by itself; it knows
  *	adopted contexts only.
+ * @IBC_REGISTRY_TRACK_REFS: remember where in the code each reference on client
+ *	data was taken, for ibc_dump() and the warning of a removal that
+ *	drains long. Also with IBC_TRACK_REFS=1 in the environment.
  */
 enum ibc_registry_flags {
 	IBC_REGISTRY_MANUAL = 1 << 0,
 	IBC_REGISTRY_NO_OPEN = 1 << 1,
+	IBC_REGISTRY_TRACK_REFS = 1 << 2,
 };
 
 /**
@@ -64,7 +68,8 @@ enum ibc_registry_flags {
  *	device list; 0: chosen by what else works (no rescan where the kernel
  *	tells of changes).
  * @drain_warn_ms: log a warning when a removal drains for longer than this
- *	many milliseconds; 0: 10000
+ *	many milliseconds, with the clients that hold it up and how many
+ *	references they have; 0: 10000
  * @devices: comma-separated shell patterns (fnmatch(3)) of the names of the
  *	devices to open; NULL: all. A device that is open stays so when it is
  *	renamed. Adopted contexts are not filtered. Copied by ibc_open().

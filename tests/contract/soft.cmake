@@ -3,7 +3,8 @@
 # The guarantees once more, on softverbs: the same tests, but for those that need
 # what no kernel does on command (ON_FAKE in harness.h).
 add_library(ibc-soft STATIC fake/calls.c fake/soft.c fake/soft_plug.c
-	contract/record.c contract/harness.c contract/harness2.c contract/ear.c)
+	contract/record.c contract/harness.c contract/harness2.c contract/ear.c
+	contract/held.c)
 target_include_directories(ibc-soft PUBLIC fake contract
 	${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/libibclient
 	${PROJECT_SOURCE_DIR}/providers/soft)
@@ -12,8 +13,9 @@ target_link_libraries(ibc-soft PUBLIC PkgConfig::CMOCKA PkgConfig::JANSSON
 	PkgConfig::IBVERBS Threads::Threads)
 
 foreach(name add order callbacks calls register unregister async data cycle
-	signal refs set adopt removal trigger incarnation event handler fence fair situations sticky empty
-	open sources sink dump process fork objects handler_objects)
+	signal refs set adopt removal trigger incarnation event handler fence fair situations
+	sticky empty open sources sink dump process fork objects handler_objects
+	holders tracking)
 	set(target on_soft_${name})
 	add_executable(${target} contract/test_${name}.c
 		$<TARGET_OBJECTS:ibclient-objects>
@@ -25,4 +27,10 @@ foreach(name add order callbacks calls register unregister async data cycle
 		"SOFTVERBS_COMMAND=$<TARGET_FILE:softverbs-cmd>")
 	set_tests_properties(${target} PROPERTIES TIMEOUT 300
 		LABELS "soft;no-valgrind" ENVIRONMENT "${environment}")
+endforeach()
+
+foreach(name holders tracking)
+	add_dependencies(on_soft_${name} holder_lib holder_lib_stripped)
+	set_property(TEST on_soft_${name} APPEND PROPERTY
+		ENVIRONMENT ${HOLDER_LIBS})
 endforeach()

@@ -51,7 +51,7 @@ static void einval_of_open(void **state)
 	(void)state;
 	OPEN_BAD(.comp_mask = 1);
 	OPEN_BAD(.comp_mask = 1U << 31);
-	OPEN_BAD(.flags = 1U << 2); /* TRACK_REFS is of a later issue */
+	OPEN_BAD(.flags = 1U << 3);
 	OPEN_BAD(.flags = 1U << 31);
 	OPEN_BAD(.flags = UINT32_MAX);
 	OPEN_BAD(.num_threads = 1025);

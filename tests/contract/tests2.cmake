@@ -17,6 +17,31 @@ ibc_test(contract/test_idle ${HARNESS2})
 target_link_options(test_idle PRIVATE -Wl,--wrap=epoll_wait
 	-Wl,--wrap=pthread_cond_timedwait)
 
+# Who holds it. Code of these libraries takes references too; one is stripped.
+add_library(holder_lib MODULE contract/holder_lib.c)
+add_library(holder_lib_stripped MODULE contract/holder_lib.c)
+target_link_options(holder_lib_stripped PRIVATE -s)
+foreach(library holder_lib holder_lib_stripped)
+	target_include_directories(${library} PRIVATE
+		${PROJECT_SOURCE_DIR}/include)
+	target_link_libraries(${library} PRIVATE PkgConfig::IBVERBS)
+endforeach()
+set(HOLDER_LIBS IBC_TEST_HOLDER_LIB=$<TARGET_FILE:holder_lib>
+	IBC_TEST_HOLDER_LIB_STRIPPED=$<TARGET_FILE:holder_lib_stripped>)
+foreach(name holders tracking)
+	ibc_test(contract/test_${name} ${HARNESS2} contract/held.c)
+	add_dependencies(test_${name} holder_lib holder_lib_stripped)
+	set_property(TEST test_${name} APPEND PROPERTY
+		ENVIRONMENT ${HOLDER_LIBS})
+endforeach()
+
+# What get, hold and put promise they promise with that, too.
+foreach(name signal refs data set cycle calls removal)
+	add_test(NAME tracked_${name} COMMAND test_${name})
+	set_tests_properties(tracked_${name} PROPERTIES TIMEOUT 300
+		ENVIRONMENT "${IBC_TEST_ENVIRONMENT};IBC_TRACK_REFS=1")
+endforeach()
+
 # Every call of these in the program goes by way of inject.c.
 ibc_test(contract/test_failure ${HARNESS2} contract/inject.c)
 ibc_test(contract/test_handler_failure ${HARNESS2} contract/ear.c
