@@ -26,17 +26,32 @@
 #define MAX_THREADS 2
 #define LIST_LENGTH 8 /* devices that the list walk may pass */
 
-static struct ibc_device *device;
-static struct ibc_client client;
+/* a registry as usual, and one that remembers who holds each reference */
+static struct side {
+	struct ibc_registry *reg;
+	struct ibc_device *device;
+	struct ibc_client client;
+} plain, tracked;
 
 /* ---- the contenders: each does LOOPS lookups and releases ---- */
 
-static void ours(void)
+static void get_and_put(struct side *side)
 {
 	int i;
 
 	for (i = 0; i < LOOPS; i++)
-		ibc_put_client_data(ibc_get_client_data(device, &client));
+		ibc_put_client_data(
+			ibc_get_client_data(side->device, &side->client));
+}
+
+static void ours(void)
+{
+	get_and_put(&plain);
+}
+
+static void ours_tracked(void)
+{
+	get_and_put(&tracked);
 }
 
 static _Atomic uint64_t shared_count = 1;
@@ -89,7 +104,7 @@ static void mutex_list(void)
 	int i;
 
 	for (i = 0; i < LOOPS; i++)
-		list_put(list_get(device));
+		list_put(list_get(plain.device));
 }
 
 static const struct contender {
@@ -97,6 +112,7 @@ static const struct contender {
 	void (*run)(void);
 } contenders[] = {
 	{ "libibclient get+put", ours },
+	{ "the same, tracked", ours_tracked },
 	{ "one shared atomic", shared_atomic },
 	{ "mutex + list", mutex_list },
 };
@@ -219,46 +235,47 @@ static void make_list(struct entry *entries)
 	int i;
 
 	for (i = 0; i < LIST_LENGTH; i++) {
-		entries[i].key = i == LIST_LENGTH / 2 ? device : NULL;
+		entries[i].key = i == LIST_LENGTH / 2 ? plain.device : NULL;
 		entries[i].next = list;
 		list = &entries[i];
 	}
 }
 
-static struct ibc_registry *open_device(void)
+static bool open_side(struct side *side, uint32_t flags)
 {
-	const struct ibc_registry_attr attr = {};
-	struct ibc_registry *reg;
+	const struct ibc_registry_attr attr = { .flags = flags };
 
-	client.name = "bench";
-	client.alloc_client_data = alloc;
-	client.free_client_data = free_data;
-	fake_start();
-	fake_add("fake0", 1);
-	reg = ibc_open(&attr);
-	if (!reg || ibc_register_client(reg, &client))
-		return NULL;
-	device = ibc_get_device_by_name(reg, "fake0");
-	if (device)
-		ibc_put_client_data(
-			ibc_alloc_or_get_client_data(device, &client));
-	return device ? reg : NULL;
+	side->client.name = "bench";
+	side->client.alloc_client_data = alloc;
+	side->client.free_client_data = free_data;
+	side->reg = ibc_open(&attr);
+	if (!side->reg || ibc_register_client(side->reg, &side->client))
+		return false;
+	side->device = ibc_get_device_by_name(side->reg, "fake0");
+	if (!side->device)
+		return false;
+	ibc_put_client_data(
+		ibc_alloc_or_get_client_data(side->device, &side->client));
+	return true;
 }
 
-static int close_device(struct ibc_registry *reg)
+static bool close_side(struct side *side)
 {
-	ibc_put_device(device);
-	return ibc_unregister_client(&client) || ibc_close(reg) || !fake_stop();
+	ibc_put_device(side->device);
+	return !ibc_unregister_client(&side->client) && !ibc_close(side->reg);
 }
 
 int main(int argc, char **argv)
 {
 	bool json = argc > 1 && strcmp(argv[1], "-j") == 0;
 	struct entry entries[LIST_LENGTH] = {};
-	struct ibc_registry *reg = open_device();
 	unsigned int threads;
 
-	if (!reg) {
+	unsetenv("IBC_TRACK_REFS");
+	fake_start();
+	fake_add("fake0", 1);
+	if (!open_side(&plain, 0) ||
+	    !open_side(&tracked, IBC_REGISTRY_TRACK_REFS)) {
 		fprintf(stderr, "bench_lookup: cannot set up a device\n");
 		return 1;
 	}
@@ -269,5 +286,5 @@ int main(int argc, char **argv)
 		       ROUNDS, sysconf(_SC_NPROCESSORS_ONLN));
 	for (threads = 1; threads <= MAX_THREADS; threads++)
 		run(json, threads);
-	return close_device(reg);
+	return !close_side(&tracked) || !close_side(&plain) || !fake_stop();
 }
