@@ -3,8 +3,7 @@
 # The guarantees once more, on softverbs: the same tests, but for those that need
 # what no kernel does on command (ON_FAKE in harness.h).
 add_library(ibc-soft STATIC fake/calls.c fake/soft.c fake/soft_plug.c
-	contract/record.c contract/harness.c contract/harness2.c contract/ear.c
-	contract/held.c)
+	contract/record.c contract/harness.c contract/harness2.c contract/ear.c)
 target_include_directories(ibc-soft PUBLIC fake contract
 	${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/libibclient
 	${PROJECT_SOURCE_DIR}/providers/soft)
@@ -30,6 +29,7 @@ foreach(name add order callbacks calls register unregister async data cycle
 endforeach()
 
 foreach(name holders tracking)
+	target_sources(on_soft_${name} PRIVATE contract/held.c)
 	add_dependencies(on_soft_${name} holder_lib holder_lib_stripped)
 	set_property(TEST on_soft_${name} APPEND PROPERTY
 		ENVIRONMENT ${HOLDER_LIBS})
