@@ -247,6 +247,49 @@ static void g14_reopening_backs_off(void **state)
 	rec_unregister(&a);
 }
 
+/* white-box: after so many relapses, alive for so long, it plans to wait so */
+static void expect_wait(unsigned int relapses, uint64_t alive, uint64_t wanted)
+{
+	struct ibc_device *dev = h_device("soft0");
+	uint64_t before, after, at;
+
+	ibc__lock(h_reg);
+	before = ibc__now();
+	dev->relapses = relapses;
+	dev->live_since = before - alive;
+	ibc__begin_removal(dev, IBC_REASON_FATAL, IBC_BY_CALLER);
+	after = ibc__now();
+	at = dev->reopen_at;
+	dev->reopen_at = before; /* as far as this test goes */
+	ibc__unlock(h_reg);
+	assert_in_range(wanted, at - after, at - before);
+	assert_int_equal(ibc_rescan(h_reg), 0);
+	wait_for(h2_is(dev, IBC_DEVICE_GONE));
+	ibc_put_device(h_device_after("soft0", ibc_device_incarnation(dev)));
+	ibc_put_device(dev);
+}
+
+static void g14_reopening_waits_at_most_so_long(void **state)
+{
+	(void)state;
+	begin();
+	assert_true(ibc__backoff(5) < ibc__backoff(9));
+	assert_int_equal(ibc__backoff(UINT_MAX), ibc__backoff(1000));
+	expect_wait(0, 0, ibc__backoff(2));
+	expect_wait(3, 0, ibc__backoff(5));
+	expect_wait(1000, 0, ibc__backoff(1000));
+	rec_unregister(&a);
+}
+
+/* many failures long ago are no reason to wait long */
+static void g14_one_that_held_begins_anew(void **state)
+{
+	(void)state;
+	begin();
+	expect_wait(1000, 60000, ibc__backoff(2));
+	rec_unregister(&a);
+}
+
 /* and what is planned is kept: no list makes it come earlier */
 static void g14_it_is_not_reopened_before_its_time(void **state)
 {
@@ -349,6 +392,8 @@ int main(void)
 		IN_ALL(g14_same_name_readded_20_times),
 		IN_ALL(g14_still_listed_after_fatal_is_reopened),
 		IN_ALL(g14_reopening_backs_off),
+		IN_ALL(g14_reopening_waits_at_most_so_long),
+		IN_ALL(g14_one_that_held_begins_anew),
 		IN_ALL(g14_it_is_not_reopened_before_its_time),
 		ON_FAKE(IN_ALL, g14_removed_by_the_caller_it_stays_away),
 		IN_ALL(g14_removing_it_after_fatal_keeps_it_away_too),
