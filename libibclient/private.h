@@ -394,6 +394,7 @@ struct ibc_registry {
 	unsigned int scan_period; /* ms, of the timer */
 	bool had_devices;	  /* the list applied last */
 	enum ibc__by hint_by;	  /* the first hint since a list was begun */
+	enum ibc__by begun_by;	  /* that of the list that was begun last */
 	enum ibc__by scan_by;	  /* that of the list that is being applied */
 	struct ibc__removal removals[IBC_NUM_REMOVALS]; /* a ring */
 	unsigned int num_removals;			/* so far */

@@ -104,7 +104,10 @@ static uint64_t begin(struct ibc_registry *reg, bool *names, enum ibc__by *by)
 		reg->hint_by = *by;
 	*names |= reg->scan_names;
 	reg->scan_names = false;
-	*by = reg->hint_by;
+	if (reg->hint_by == IBC_BY_LIBRARY &&
+	    reg->scan_begun > reg->scan_applied)
+		reg->hint_by = reg->begun_by; /* another took our hint along */
+	*by = reg->begun_by = reg->hint_by;
 	reg->hint_by = IBC_BY_LIBRARY;
 	mark = ++reg->scan_begun;
 	reg->stats.scans++;

@@ -344,6 +344,7 @@ static void g13_list_that_cannot_be_read_is_not_empty(void **state)
 
 	(void)state;
 	begin();
+	h_fence(); /* no list but these may fail */
 	h_log_capture();
 	for (i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
 		fake_fail(FAKE_LIST, errors[i], 1);
