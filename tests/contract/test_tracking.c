@@ -4,6 +4,9 @@
  * no more of them, that they are right when many come and go at once, and who
  * asks for them.
  */
+#include <sched.h>
+
+#include "data.h"
 #include "held.h"
 
 /* references that no record was left for */
@@ -118,36 +121,154 @@ static void without_a_record_they_are_others(void **state)
 	finish();
 }
 
+static struct ibc_client_data *hold_100(struct rec *rec)
+{
+	struct ibc_client_data *data = by_alloc(rec);
+	int i;
+
+	for (i = 1; i < 100; i++)
+		by_hold(data);
+	return data;
+}
+
+/* the last frees it */
+static void put_100(struct rec *rec, struct ibc_client_data *data)
+{
+	int i;
+
+	check(ibc_set_client_data(dev, &rec->client, NULL) == 0);
+	for (i = 0; i < 100; i++)
+		check(ibc_put_client_data(data) == (i == 99));
+}
+
 /* what a counter needed once is another's when the data is freed */
 static void records_return_when_data_is_freed(void **state)
 {
 	struct ibc__ref nobodys = {};
 	struct ibc_client_data *data;
+
+	(void)state;
+	start_tracked();
+	data = hold_100(&a);
+	take_all_records(&nobodys);
+	put_100(&a, data);
+	data = hold_100(&b);
+	assert_int_equal(others(&b), 0);
+	assert_int_equal(held_by(&b, NULL), 100);
+	put_100(&b, data);
+	give_them_back(&nobodys);
+	finish();
+}
+
+static unsigned int count_all_records(void)
+{
+	struct ibc__ref nobodys = {};
+	unsigned int n;
+
+	take_all_records(&nobodys);
+	n = ibc__holders_room(h_reg->tracker, &nobodys.holders);
+	give_them_back(&nobodys);
+	return n;
+}
+
+static void take_some_and_give_them_back(struct worker *w)
+{
+	struct ibc__ref one = {}, two = {};
+	int i;
+
+	(void)w;
+	for (i = 0; i < 500000; i++) {
+		ibc__holder_came(h_reg->tracker, &one, &dev);
+		ibc__holder_came(h_reg->tracker, &two, &dev);
+		/* not in the order in which they were taken */
+		ibc__holders_forget(h_reg->tracker, &one.holders);
+		ibc__holders_forget(h_reg->tracker, &two.holders);
+	}
+}
+
+/* of counters that are recycled beside others that need records */
+static void no_record_is_lost_or_given_twice(void **state)
+{
+	struct worker workers[4] = {};
 	unsigned int i, n;
 
 	(void)state;
 	start_tracked();
-	data = by_alloc(&b);
-	take_all_records(&nobodys);
-	ibc_put_client_data(data);
-	for (i = 0; i < 2; i++) { /* nothing is left behind each time */
-		give_them_back(&nobodys);
-		data = by_alloc(&a);
-		for (n = 1; n < 100; n++)
-			by_hold(data);
-		check(ibc_set_client_data(dev, &a.client, NULL) == 0);
-		take_all_records(&nobodys);
-		for (n = 0; n < 100; n++) /* the last frees it */
-			check(ibc_put_client_data(data) == (n == 99));
-		data = by_alloc(&a);
-		for (n = 1; n < 100; n++)
-			by_hold(data);
-		assert_int_equal(others(&a), 0);
-		for (n = 0; n < 100; n++)
-			ibc_put_client_data(data);
-		check(ibc_set_client_data(dev, &a.client, NULL) == 0);
+	n = count_all_records();
+	for (i = 0; i < 4; i++)
+		worker_start(&workers[i], take_some_and_give_them_back);
+	for (i = 0; i < 4; i++)
+		worker_join(&workers[i]);
+	assert_int_equal(count_all_records(), n);
+	finish();
+}
+
+/* ---- those who take are others than those who drop: all want the oldest ---- */
+
+static struct ibc__ref common;
+static _Atomic int ahead;
+
+static void only_take(struct worker *w)
+{
+	int i;
+
+	(void)w;
+	for (i = 0; i < 10000; i++) {
+		while (ahead > 500)
+			sched_yield();
+		ibc__holder_came(h_reg->tracker, &common, &dev);
+		atomic_fetch_add(&ahead, 1);
 	}
-	give_them_back(&nobodys);
+}
+
+static void only_drop(struct worker *w)
+{
+	int i, before;
+
+	(void)w;
+	for (i = 0; i < 10000; i++) {
+		while ((before = ahead) <= 0 ||
+		       !atomic_compare_exchange_weak(&ahead, &before,
+						     before - 1))
+			sched_yield();
+		ibc__holder_goes(h_reg->tracker, &common);
+	}
+}
+
+static void each_drop_takes_exactly_one(void **state)
+{
+	struct worker workers[4] = {};
+	uintptr_t address;
+	unsigned int i;
+
+	(void)state;
+	start_tracked();
+	for (i = 0; i < 4; i++)
+		worker_start(&workers[i], i % 2 ? only_take : only_drop);
+	for (i = 0; i < 4; i++)
+		worker_join(&workers[i]);
+	assert_int_equal(common.holders.known, 0);
+	assert_int_equal(ibc__holders_copy(h_reg->tracker, &common.holders,
+					   &address, 1),
+			 0);
+	give_them_back(&common);
+	finish();
+}
+
+static void a_free_record_is_used_again(void **state)
+{
+	struct ibc_client_data *data;
+	int i;
+
+	(void)state;
+	start_tracked();
+	data = by_alloc(&a);
+	for (i = 0; i < 100; i++)
+		ibc_put_client_data(by_get(&a));
+	assert_int_equal(ibc__holders_room(h_reg->tracker,
+					   &ibc__data_ref(data)->holders),
+			 2);
+	ibc_put_client_data(data);
 	finish();
 }
 
@@ -337,6 +458,9 @@ int main(void)
 		IN_MANUAL(else_a_put_is_of_the_oldest),
 		IN_MANUAL(without_a_record_they_are_others),
 		IN_MANUAL(records_return_when_data_is_freed),
+		IN_MANUAL(no_record_is_lost_or_given_twice),
+		IN_MANUAL(each_drop_takes_exactly_one),
+		IN_MANUAL(a_free_record_is_used_again),
 		IN_MANUAL(a_put_of_nothing_takes_nothing),
 		IN_ALL(get_and_put_by_many_at_once),
 		IN_ALL(the_same_without_records),

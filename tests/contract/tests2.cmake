@@ -36,7 +36,7 @@ foreach(name holders tracking)
 endforeach()
 
 # What get, hold and put promise they promise with that, too.
-foreach(name signal refs data set cycle calls removal)
+foreach(name signal refs data set cycle calls removal fork)
 	add_test(NAME tracked_${name} COMMAND test_${name})
 	set_tests_properties(tracked_${name} PROPERTIES TIMEOUT 300
 		ENVIRONMENT "${IBC_TEST_ENVIRONMENT};IBC_TRACK_REFS=1")
@@ -53,3 +53,6 @@ foreach(call malloc calloc strdup epoll_create1 epoll_ctl eventfd
 		target_link_options(${target} PRIVATE -Wl,--wrap=${call})
 	endforeach()
 endforeach()
+add_test(NAME tracked_failure COMMAND test_failure)
+set_tests_properties(tracked_failure PROPERTIES TIMEOUT 300
+	ENVIRONMENT "${IBC_TEST_ENVIRONMENT};IBC_TRACK_REFS=1")
