@@ -117,7 +117,8 @@ static bool wanted(int level)
 }
 
 /* NULL if there is no memory */
-static struct ibc__log *make(const char *format, va_list args)
+static __attribute__((format(printf, 1, 0))) struct ibc__log *
+make(const char *format, va_list args)
 {
 	struct ibc__log *log;
 	va_list again;
