@@ -66,6 +66,28 @@ static void call_data(struct ibc_device *dev)
 	ibc_put_client_data(current);
 }
 
+static void never(struct ibc_device *dev, const struct ibc_event *event,
+		  void *arg)
+{
+	(void)dev;
+	(void)event;
+	(void)arg;
+	check(false);
+}
+
+/* nobody sends what it is for, so that it never runs */
+static void call_handlers(struct ibc_device *dev)
+{
+	struct ibc_event_filter filter = { .scope = IBC_SCOPE_PORT };
+	struct ibc_event_handler *handler;
+
+	filter.type_mask = 1ULL << IBV_EVENT_CLIENT_REREGISTER;
+	errno = 0;
+	handler = ibc_register_event_handler(dev, &filter, never, NULL);
+	check(handler || errno == ENODEV);
+	check(!handler || ibc_unregister_event_handler(handler) == 0);
+}
+
 static void call_device(struct ibc_device *dev)
 {
 	check(ibc_get_device(dev) == dev);
@@ -78,6 +100,7 @@ static void call_device(struct ibc_device *dev)
 	check(ibc_device_registry(dev) == h_reg);
 	check(!ibc_device_adopted(dev));
 	check(ibc_report_error(dev, ENODEV) == 0);
+	call_handlers(dev);
 }
 
 /* a client that comes and goes: both return at once, done() is called later */
@@ -252,15 +275,46 @@ static void set_hooks(unsigned int flags)
 	a.on_free = in_free;
 }
 
+static unsigned int handled;
+
+static void in_handler(struct ibc_device *dev, const struct ibc_event *event,
+		       void *arg)
+{
+	(void)event;
+	(void)arg;
+	call_everything(dev);
+	__atomic_add_fetch(&handled, 1, __ATOMIC_SEQ_CST);
+	h_changed();
+}
+
+/* one that hears a replay first, then what is sent */
+static struct ibc_event_handler *handle_events(struct ibc_device *dev)
+{
+	struct ibc_event_filter filter = { .scope = IBC_SCOPE_DEVICE };
+	struct ibc_event_handler *handler;
+
+	handled = 0;
+	fake_event("soft0", IBV_EVENT_PORT_ERR, 1);
+	wait_for(h_count(&a, H_EVENT) == 1);
+	handler = ibc_register_event_handler(dev, &filter, in_handler, NULL);
+	check(handler);
+	wait_for(__atomic_load_n(&handled, __ATOMIC_SEQ_CST) == 1);
+	fake_event("soft0", IBV_EVENT_LID_CHANGE, 1);
+	wait_for(__atomic_load_n(&handled, __ATOMIC_SEQ_CST) == 2);
+	return handler;
+}
+
 /* each callback at least once */
 static void live_a_life(void)
 {
+	struct ibc_event_handler *handler;
 	struct ibc_device *dev;
 
 	fake_add("soft0", 1);
 	wait_for(h_count(&a, H_ADD) == 1);
-	fake_event("soft0", IBV_EVENT_LID_CHANGE, 1);
-	wait_for(h_count(&a, H_EVENT) == 1);
+	dev = h_device("soft0");
+	handler = handle_events(dev);
+	ibc_put_device(dev);
 	fake_rename("soft0", "hard0");
 	wait_for(h_count(&a, H_RENAME) == 1);
 	dev = h_device("hard0");
@@ -268,6 +322,7 @@ static void live_a_life(void)
 	ibc_put_client_data(ibc_alloc_or_get_client_data(dev, &a.client));
 	fake_remove("hard0", FAKE_FATAL);
 	check(ibc_wait_drained(dev, -1) == 0);
+	check(ibc_unregister_event_handler(handler) == 0);
 	ibc_put_device(dev);
 	check(h_count(&a, H_GONE) == 1);
 	check(h_count(&a, H_ALLOC) >= 1);
@@ -284,8 +339,8 @@ static void everything_is_called(uint32_t flags)
 	set_hooks(flags);
 	rec_register(&a);
 	live_a_life();
-	/* add, remove, gone, rename, event, alloc, free, for_each, open */
-	check(__atomic_load_n(&calls, __ATOMIC_SEQ_CST) >= 9);
+	/* those of a client, for_each, open and the handler */
+	check(__atomic_load_n(&calls, __ATOMIC_SEQ_CST) >= 10);
 	rec_unregister(&a);
 	wait_for(__atomic_load_n(&guests, __ATOMIC_SEQ_CST) == 0);
 	ibc_set_log(NULL, NULL);

@@ -343,6 +343,25 @@ static void g17_port_state_is_replayed_once(void **state)
 	ear_end();
 }
 
+/* what happened before it came, then what waits: the last told is the last */
+static void g17_replayed_before_what_waits(void **state)
+{
+	struct ibv_async_event event = { .event_type = IBV_EVENT_PORT_ACTIVE,
+					 .element.port_num = 1 };
+
+	(void)state;
+	ear_begin();
+	ear_send(IBV_EVENT_PORT_ERR, 1);
+	assert_int_equal(ibc_report_event(dev, &event), 0);
+	listen_device(&ear, 0);
+	h_fence();
+	assert_int_equal(heard(&ear), 2);
+	assert_int_equal(ear.type, IBV_EVENT_PORT_ACTIVE);
+	assert_int_equal(ear.flags, 0);
+	deaf(&ear);
+	ear_end();
+}
+
 static void g17_any_scope_may_ask_for_device_fatal(void **state)
 {
 	(void)state;
@@ -377,6 +396,7 @@ int main(void)
 		IN_ALL(g15_device_speed_change_is_of_the_device),
 		IN_ALL(g16_clients_first_then_handlers_in_order),
 		IN_ALL(g17_port_state_is_replayed_once),
+		IN_MANUAL(g17_replayed_before_what_waits),
 		ON_FAKE(IN_ALL, g17_any_scope_may_ask_for_device_fatal),
 	};
 
