@@ -12,9 +12,9 @@ target_link_libraries(ibc-soft PUBLIC PkgConfig::CMOCKA PkgConfig::JANSSON
 	PkgConfig::IBVERBS Threads::Threads)
 
 foreach(name add order callbacks calls register unregister async data cycle
-	signal refs set adopt removal trigger incarnation event handler fence fair situations
-	sticky empty open sources sink dump process fork objects handler_objects
-	holders tracking)
+	signal refs set adopt removal trigger incarnation event handler fence walk
+	fair situations sticky empty open sources sink dump process fork objects
+	handler_objects holders tracking)
 	set(target on_soft_${name})
 	add_executable(${target} contract/test_${name}.c
 		$<TARGET_OBJECTS:ibclient-objects>

@@ -308,6 +308,58 @@ static void g16_clients_first_then_handlers_in_order(void **state)
 	ear_end();
 }
 
+/* what one handler heard, in order */
+static struct {
+	int type;
+	uint32_t count;
+} story[8];
+
+static void write_down(struct ear *e, struct ibc_device *d,
+		       const struct ibc_event *event)
+{
+	unsigned int n = heard(e) - 1;
+
+	(void)d;
+	check(n < 8);
+	story[n].type = event->async.event_type;
+	story[n].count = event->count;
+}
+
+static void report_state(enum ibv_event_type type, unsigned int times)
+{
+	struct ibv_async_event event = { .event_type = type,
+					 .element.port_num = 1 };
+
+	while (times--)
+		assert_int_equal(ibc_report_event(dev, &event), 0);
+}
+
+static void g16_a_handler_hears_states_in_their_order(void **state)
+{
+	static const int types[] = { IBV_EVENT_PORT_ERR, IBV_EVENT_PORT_ACTIVE,
+				     IBV_EVENT_PORT_ERR,
+				     IBV_EVENT_PORT_ACTIVE };
+	static const unsigned int counts[] = { 2, 3, 1, 4 };
+	int i;
+
+	(void)state;
+	ear_begin();
+	memset(story, 0, sizeof(story));
+	ear.hook = write_down;
+	listen_to(&ear, (struct ibc_event_filter){ .scope = IBC_SCOPE_PORT,
+						   .port_num = 1 });
+	for (i = 0; i < 4; i++)
+		report_state(types[i], counts[i]);
+	h_fence();
+	assert_int_equal(heard(&ear), 4);
+	for (i = 0; i < 4; i++) {
+		assert_int_equal(story[i].type, types[i]);
+		assert_int_equal(story[i].count, counts[i]);
+	}
+	deaf(&ear);
+	ear_end();
+}
+
 static void g17_port_state_is_replayed_once(void **state)
 {
 	struct ear third = {}, fourth = {};
@@ -395,6 +447,7 @@ int main(void)
 		IN_ALL(g15_while_draining_only_the_objects_handlers),
 		IN_ALL(g15_device_speed_change_is_of_the_device),
 		IN_ALL(g16_clients_first_then_handlers_in_order),
+		IN_MANUAL(g16_a_handler_hears_states_in_their_order),
 		IN_ALL(g17_port_state_is_replayed_once),
 		IN_MANUAL(g17_replayed_before_what_waits),
 		ON_FAKE(IN_ALL, g17_any_scope_may_ask_for_device_fatal),

@@ -8,7 +8,7 @@ foreach(name adopt removal trigger incarnation stale event sticky empty open sou
 	ibc_test(contract/test_${name} ${HARNESS2})
 endforeach()
 
-foreach(name handler fence fair situations)
+foreach(name handler fence walk fair situations)
 	ibc_test(contract/test_${name} ${HARNESS2} contract/ear.c)
 endforeach()
 
