@@ -67,11 +67,64 @@ static void g16_a_storm_leaves_no_other_device_unread(void **state)
 	ear_end();
 }
 
+/* ---- turns ---- */
+
+#define TURNS 200
+
+static unsigned int lead; /* the most that one was ahead of the other */
+
+static void note_lead(struct ear *e, struct ibc_device *d,
+		      const struct ibc_event *event)
+{
+	unsigned int mine = heard(e), its = heard(e->arg);
+
+	(void)d;
+	(void)event;
+	if (its < TURNS && mine > its && mine - its > lead)
+		lead = mine - its;
+}
+
+static void report_turns(struct ibc_device *of)
+{
+	struct ibv_async_event event = { .element.port_num = 1 };
+	unsigned int i;
+
+	for (i = 0; i < TURNS; i++) {
+		event.event_type =
+			i % 2 ? IBV_EVENT_PORT_ACTIVE : IBV_EVENT_PORT_ERR;
+		check(ibc_report_event(of, &event) == 0);
+	}
+}
+
+static void g16_two_busy_devices_take_turns(void **state)
+{
+	(void)state;
+	ear_begin();
+	fake_add("soft1", 0x22);
+	other = h_device("soft1");
+	lead = 0;
+	ear.hook = ear2.hook = note_lead;
+	ear.arg = &ear2;
+	ear2.arg = &ear;
+	listen_device(&ear, 0);
+	listen_to_other(&ear2);
+	report_turns(dev);
+	report_turns(other);
+	wait_for(heard(&ear) == TURNS && heard(&ear2) == TURNS);
+	h_fence();
+	assert_in_range(lead, 1, 2);
+	deaf(&ear);
+	deaf(&ear2);
+	ibc_put_device(other);
+	ear_end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_MANUAL(g16_a_storm_leaves_no_other_device_unread),
 		H_TEST(g16_a_storm_leaves_no_other_device_unread, H_ONE),
+		IN_MANUAL(g16_two_busy_devices_take_turns),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -126,6 +126,26 @@ static void g18_close_is_ebusy(void **state)
 	deaf(&ear);
 }
 
+/* the struct of a device that nobody has a reference on, and that is gone */
+static void g18_a_handler_keeps_the_device(void **state)
+{
+	(void)state;
+	ear_begin();
+	listen_device(&ear, 0);
+	listen_qp(&ear2, qp, 0);
+	fake_destroy_qp(qp);
+	fake_destroy_qp(qp2);
+	ibc_put_device(dev);
+	fake_remove("soft0", FAKE_WAIT);
+	wait_for(h_count(&a, H_GONE) == 1);
+	h_fence();
+	rec_unregister(&a);
+	h_fence();
+	deaf(&ear);
+	h_fence();
+	deaf(&ear2);
+}
+
 /* they unregister, then destroy, while events of it go on coming */
 static void g18_unregister_and_destroy_in_a_storm(void **state)
 {
@@ -386,6 +406,7 @@ int main(void)
 		IN_ALL(g18_unregister_of_another_in_a_callback),
 		IN_PARALLEL(g18_edeadlk_where_it_would_wait),
 		IN_ALL(g18_close_is_ebusy),
+		IN_ALL(g18_a_handler_keeps_the_device),
 		IN_ALL(g18_unregister_and_destroy_in_a_storm),
 		IN_THREADS(g18_two_threads_unregister_it),
 		IN_THREADS(g18_itself_while_another_thread_does),
