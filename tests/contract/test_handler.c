@@ -289,17 +289,28 @@ static void g15_device_speed_change_is_of_the_device(void **state)
 
 /* ---- 16, 17 ---- */
 
+static void note_clients(struct ear *e, struct ibc_device *d,
+			 const struct ibc_event *event)
+{
+	(void)d;
+	(void)event;
+	e->result = h_count(&a, H_EVENT);
+}
+
 static void g16_clients_first_then_handlers_in_order(void **state)
 {
-	struct ear third = {};
+	struct ear third = { .hook = note_clients };
 
 	(void)state;
 	ear_begin();
+	ear.hook = note_clients;
 	listen_qp(&third, qp, 0);
 	listen_device(&ear, 0);
 	listen_device(&ear2, 0);
 	ear_send(IBV_EVENT_QP_FATAL, (uintptr_t)qp);
 	assert_int_equal(h_count(&a, H_EVENT), 1);
+	assert_int_equal(ear.result, 1);
+	assert_int_equal(third.result, 1);
 	assert_true(ear.at < ear2.at);
 	assert_true(ear2.at < third.at);
 	deaf(&ear);
