@@ -427,8 +427,16 @@ static void g17_replayed_before_what_waits(void **state)
 
 static void g17_any_scope_may_ask_for_device_fatal(void **state)
 {
+	struct ear third = {}, fourth = {};
+
 	(void)state;
 	ear_begin();
+	listen_to(&third,
+		  (struct ibc_event_filter){ .scope = IBC_SCOPE_PORT,
+					     .port_num = 2,
+					     .type_mask = BIT(DEVICE_FATAL) });
+	listen_to(&fourth,
+		  (struct ibc_event_filter){ .scope = IBC_SCOPE_PORT });
 	listen_qp(&ear, qp, BIT(DEVICE_FATAL));
 	listen_qp(&ear2, qp, 0);
 	fake_destroy_qp(qp2);
@@ -437,9 +445,13 @@ static void g17_any_scope_may_ask_for_device_fatal(void **state)
 	wait_for(h_count(&a, H_REMOVE) == 1);
 	assert_int_equal(heard(&ear), 1);
 	assert_int_equal(heard(&ear2), 0);
+	assert_int_equal(heard(&third), 1);
+	assert_int_equal(heard(&fourth), 0);
 	wait_for(h2_is(dev, IBC_DEVICE_GONE));
 	deaf(&ear);
 	deaf(&ear2);
+	deaf(&third);
+	deaf(&fourth);
 	ear_end();
 }
 
