@@ -3,7 +3,8 @@
 # The guarantees once more, on softverbs: the same tests, but for those that need
 # what no kernel does on command (ON_FAKE in harness.h).
 add_library(ibc-soft STATIC fake/calls.c fake/soft.c fake/soft_plug.c
-	contract/record.c contract/harness.c contract/harness2.c contract/ear.c)
+	contract/record.c contract/harness.c contract/harness2.c
+	contract/ear.c)
 target_include_directories(ibc-soft PUBLIC fake contract
 	${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/libibclient
 	${PROJECT_SOURCE_DIR}/providers/soft)
