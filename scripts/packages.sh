@@ -18,7 +18,8 @@ apt_packages() {
 	case $1 in
 	build) echo gcc libc6-dev cmake ninja-build pkg-config libibverbs-dev \
 		libjansson-dev ibverbs-providers ;;
-	test) echo g++ libcmocka-dev pandoc valgrind jq git ibverbs-utils ;;
+	test) echo g++ libcmocka-dev pandoc valgrind jq git ibverbs-utils \
+		libevent-dev libglib2.0-dev ;;
 	lint) echo clang clang-format shellcheck ;;
 	fuzz) echo clang libclang-rt-dev ;;
 	vm) echo qemu-system-x86 busybox-static kmod cpio xz-utils zstd iproute2 \
@@ -31,7 +32,8 @@ dnf_packages() {
 	build) echo gcc glibc-devel cmake ninja-build pkgconf-pkg-config \
 		rdma-core-devel libibverbs jansson-devel ;;
 	test) echo gcc-c++ libcmocka-devel pandoc valgrind jq \
-		git libasan libubsan libtsan libibverbs-utils ;;
+		git libasan libubsan libtsan libibverbs-utils \
+		libevent-devel glib2-devel ;;
 	lint) echo clang clang-tools-extra ShellCheck ;;
 	fuzz) echo clang compiler-rt ;;
 	vm) echo ;;
