@@ -1,46 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/*
- * The client of loop_poll, loop_event and loop_glib: one PD for each device, and
- * a line for all that happens. Callbacks run only in loop_dispatch() and in
- * loop_start() and loop_end(): in the thread of the loop, so that nothing here
- * needs a lock.
- */
+/* The client of the loop examples: a line for all that happens to a device. */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 #include "loop_client.h"
 
-struct loop_data {
-	struct ibc_client_data base; /* the first member */
-	struct ibv_pd *pd;
-};
-
-static struct ibc_client_data *make(struct ibc_client *client,
-				    struct ibc_device *dev)
-{
-	struct loop_data *data = calloc(1, sizeof(*data));
-
-	(void)client;
-	if (data)
-		data->pd = ibv_alloc_pd(ibc_device_context(dev));
-	if (data && data->pd)
-		return &data->base;
-	free(data);
-	return NULL;
-}
-
-static void destroy(struct ibc_client_data *data)
-{
-	ibv_dealloc_pd(((struct loop_data *)data)->pd);
-	free(data);
-}
+static struct ibc_registry *reg;
 
 static int on_add(struct ibc_client *client, struct ibc_device *dev)
 {
-	struct ibc_client_data *data;
+	struct ibc_client_data *data =
+		ibc_alloc_or_get_client_data(dev, client);
 
-	data = ibc_alloc_or_get_client_data(dev, client);
 	if (!data)
 		return errno;	   /* the library tries again, later */
 	ibc_put_client_data(data); /* the registry keeps one */
@@ -48,12 +21,13 @@ static int on_add(struct ibc_client *client, struct ibc_device *dev)
 	return 0;
 }
 
+/* data is borrowed; work goes on until it has ended, and puts its own */
 static void on_remove(struct ibc_client *client, struct ibc_device *dev,
 		      struct ibc_client_data *data)
 {
 	(void)client;
-	(void)data; /* borrowed: who holds none of its own puts none */
-	printf("remove %s\n", ibc_device_name(dev));
+	printf("remove %s%s\n", ibc_device_name(dev),
+	       ((struct loop_data *)data)->works ? ", at work" : "");
 }
 
 static void on_gone(struct ibc_client *client, struct ibc_device *dev)
@@ -69,43 +43,48 @@ static void on_rename(struct ibc_client *client, struct ibc_device *dev,
 	printf("rename %s %s\n", old_name, ibc_device_name(dev));
 }
 
+/* the handlers of loop_data.c have those of ports and QPs */
 static void on_event(struct ibc_client *client, struct ibc_device *dev,
 		     struct ibc_client_data *data,
 		     const struct ibc_event *event)
 {
 	(void)client;
 	(void)data;
-	printf("event %s %d element %" PRIu32 "%s\n", ibc_device_name(dev),
-	       (int)event->async.event_type, event->element_num,
-	       event->flags & IBC_EVENT_REPLAYED ? " replayed" : "");
+	printf("device %s %s\n", ibc_device_name(dev),
+	       ibv_event_type_str(event->async.event_type));
 }
 
-static struct ibc_registry *reg;
-static struct ibc_client client = { .name = "loop",
-				    .add = on_add,
-				    .remove = on_remove,
-				    .gone = on_gone,
-				    .rename = on_rename,
-				    .event = on_event,
-				    .alloc_client_data = make,
-				    .free_client_data = destroy };
+static struct ibc_client client = {
+	.name = "loop",
+	.add = on_add,
+	.remove = on_remove,
+	.gone = on_gone,
+	.rename = on_rename,
+	.event = on_event,
+	.event_mask = 1ULL << IBV_EVENT_DEVICE_FATAL,
+	.alloc_client_data = loop_data_alloc,
+	.free_client_data = loop_data_free,
+};
 
-int loop_start(void)
+static bool good(const char *what, int error)
+{
+	if (error)
+		fprintf(stderr, "%s: %s\n", what, strerror(error));
+	return !error;
+}
+
+bool loop_start(void)
 {
 	const struct ibc_registry_attr attr = { .flags = IBC_REGISTRY_MANUAL };
-	int err;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	reg = ibc_open(&attr);
 	if (!reg)
-		return -1;
-	err = ibc_register_client(reg, &client);
-	if (err) {
-		ibc_close(reg);
-		errno = err;
-		return -1;
-	}
-	return 0;
+		return good("ibc_open", errno);
+	if (good("ibc_register_client", ibc_register_client(reg, &client)))
+		return true;
+	ibc_close(reg);
+	return false;
 }
 
 int loop_fd(void)
@@ -116,25 +95,41 @@ int loop_fd(void)
 /*
  * One call for each time that the fd is readable: it stays readable while work
  * is left, so the loop comes back, and serves its other descriptors in between.
- * (With EPOLLET one would call until it says ETIMEDOUT.) ETIMEDOUT means that
- * another wake-up has done the work: nothing is wrong.
+ * The library's timers are in the fd, too: the loop needs none for it.
+ * ETIMEDOUT: what it was readable for has been done already.
  */
 bool loop_dispatch(void)
 {
-	int err = ibc_dispatch(reg, 0);
+	int error = ibc_dispatch(reg, 0);
 
-	return !err || err == ETIMEDOUT || err == EINTR;
+	return error == ETIMEDOUT || good("ibc_dispatch", error);
+}
+
+bool loop_input(void)
+{
+	char text[256];
+	ssize_t i, size = read(STDIN_FILENO, text, sizeof(text));
+
+	for (i = 0; i < size && text[i] != 'q'; i++) {
+		if (text[i] == 'h')
+			loop_work_begin(reg, &client);
+		else if (text[i] == 'p')
+			loop_work_end();
+	}
+	return size < 0 ? errno == EINTR || errno == EAGAIN : size && i == size;
 }
 
 /*
- * Not in a callback of the client: unregister would say EDEADLK there. It runs
- * remove() of what is left, by itself: the loop is not needed any more.
+ * After the loop, not in a callback: there the two would say EDEADLK. They run
+ * what is left, remove() included, so the loop is not needed any more. But they
+ * wait for every reference: what this thread holds, it must put first.
  */
 int loop_end(void)
 {
-	int err = ibc_unregister_client(&client);
+	bool ok;
 
-	if (!err)
-		err = ibc_close(reg);
-	return err ? EXIT_FAILURE : EXIT_SUCCESS;
+	loop_work_end();
+	ok = good("ibc_unregister_client", ibc_unregister_client(&client)) &&
+	     good("ibc_close", ibc_close(reg));
+	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* A registry in libevent's loop, beside signals and standard input. */
-#include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,11 +23,9 @@ static void on_devices(evutil_socket_t fd, short what, void *base)
 
 static void on_input(evutil_socket_t fd, short what, void *base)
 {
-	char text[256];
-	ssize_t size = read(fd, text, sizeof(text));
-
+	(void)fd;
 	(void)what;
-	if (!size || (size < 0 && errno != EINTR && errno != EAGAIN))
+	if (!loop_input())
 		event_base_loopbreak(base);
 }
 
@@ -78,12 +75,18 @@ int main(void)
 	struct event_base *base = make_base();
 	int status;
 
-	if (!base || loop_start()) {
-		perror("loop_event");
+	if (!base) {
+		fprintf(stderr, "libevent: no event base\n");
 		return EXIT_FAILURE;
 	}
-	if (run(base))
+	if (!loop_start()) {
+		event_base_free(base);
+		return EXIT_FAILURE;
+	}
+	if (run(base)) {
+		fprintf(stderr, "libevent: the loop failed\n");
 		failed = 1;
+	}
 	event_base_free(base);
 	status = loop_end();
 	return failed ? EXIT_FAILURE : status;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* A registry in GLib's main loop, beside signals and standard input. */
-#include <errno.h>
 #include <glib-unix.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,11 +21,9 @@ static gboolean on_devices(gint fd, GIOCondition condition, gpointer loop)
 
 static gboolean on_input(gint fd, GIOCondition condition, gpointer loop)
 {
-	char text[256];
-	ssize_t size = read(fd, text, sizeof(text));
-
+	(void)fd;
 	(void)condition;
-	if (size > 0 || (size < 0 && (errno == EINTR || errno == EAGAIN)))
+	if (loop_input())
 		return G_SOURCE_CONTINUE;
 	g_main_loop_quit(loop);
 	return G_SOURCE_REMOVE;
@@ -43,10 +40,8 @@ int main(void)
 	GMainLoop *loop;
 	int status;
 
-	if (loop_start()) {
-		perror("loop_glib");
+	if (!loop_start())
 		return EXIT_FAILURE;
-	}
 	loop = g_main_loop_new(NULL, FALSE);
 	g_unix_signal_add(SIGTERM, on_signal, loop);
 	g_unix_signal_add(SIGINT, on_signal, loop);

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
@@ -23,26 +22,18 @@ static int make_signal_fd(void)
 	return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
-/* false: the input has ended */
-static bool read_input(void)
-{
-	char text[256];
-	ssize_t size = read(STDIN_FILENO, text, sizeof(text));
-
-	return size > 0 || (size < 0 && (errno == EINTR || errno == EAGAIN));
-}
-
 static int run(struct pollfd fds[3])
 {
 	for (;;) {
 		if (poll(fds, 3, -1) < 0) {
 			if (errno == EINTR)
 				continue;
+			perror("poll");
 			return -1;
 		}
 		if (fds[0].revents)
 			return 0;
-		if (fds[1].revents && !read_input())
+		if (fds[1].revents && !loop_input())
 			return 0;
 		if (fds[2].revents && !loop_dispatch())
 			return -1;
@@ -57,10 +48,12 @@ int main(void)
 	int bad, status;
 
 	fds[0].fd = make_signal_fd();
-	if (fds[0].fd < 0 || loop_start()) {
-		perror("loop_poll");
+	if (fds[0].fd < 0) {
+		perror("signalfd");
 		return EXIT_FAILURE;
 	}
+	if (!loop_start())
+		return EXIT_FAILURE;
 	fds[2].fd = loop_fd();
 	bad = run(fds);
 	status = loop_end();
