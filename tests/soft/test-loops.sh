@@ -25,7 +25,8 @@ run() {
 	local words
 	words=$("$softverbs" env) || exit 1
 	eval "$words"
-	exec env LD_PRELOAD="$preload" "$program"
+	export LD_PRELOAD=$preload
+	exec "$program"
 }
 
 # start: the program, with an input that lasts until fd 3 is closed
@@ -89,13 +90,6 @@ qp_of() {
 		'select(.device == $name).contexts[0].qps[0]' <<<"$out"
 }
 
-# shellcheck disable=SC2317 # stays_asleep calls it
-# wakes: how often the program has slept, all its threads
-wakes() {
-	cat "/proc/$pid/task"/*/status |
-		awk '/^voluntary_ctxt/ { n += $2 } END { print n }'
-}
-
 # devices of both kinds, a rename, events for each handler
 comes_and_goes() {
 	right add early
@@ -131,12 +125,19 @@ drains() {
 	finish_remove
 }
 
+# shellcheck disable=SC2317 # stays_asleep calls it
+# asleep TIMES: has the thread of the loop slept that often, and does it now?
+asleep() {
+	grep -q '^State:.S' "/proc/$pid/status" &&
+		grep -qx "voluntary_ctxt_switches:.$1" "/proc/$pid/status"
+}
+
 # shellcheck disable=SC2317 # wait_for calls it
 stays_asleep() {
 	local before
-	before=$(wakes)
+	before=$(sed -n 's/^voluntary_ctxt.*:.//p' "/proc/$pid/status")
 	read -rt 0.3 <> <(:)
-	grep -q '^State:.S' "/proc/$pid/status" && [ "$before" = "$(wakes)" ]
+	asleep "$before"
 }
 
 # stopped while it drains: it puts what it holds, and nothing waits for ever
