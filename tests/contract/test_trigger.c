@@ -333,7 +333,8 @@ static void g13_renamed_while_it_drains(void **state)
 	ibc_put_client_data(data);
 	expect_once();
 	assert_string_equal(ibc_device_name(dev), "soft0");
-	assert_int_equal(h_count(&a, H_RENAME), 0);
+	/* the next one may have been opened before the name changed */
+	assert_int_equal(h_count_of(&a, H_RENAME, first), 0);
 	ibc_put_device(next);
 	fake_rename("roce0", "soft0");
 	end();
