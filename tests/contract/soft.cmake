@@ -12,10 +12,15 @@ target_compile_definitions(ibc-soft PUBLIC _GNU_SOURCE IBC_ON_SOFTVERBS)
 target_link_libraries(ibc-soft PUBLIC PkgConfig::CMOCKA PkgConfig::JANSSON
 	PkgConfig::IBVERBS Threads::Threads)
 
+# times mean nothing with a sanitizer
+if(NOT IBC_SANITIZE)
+	set(timed close_time)
+endif()
+
 foreach(name add order callbacks calls register unregister async data cycle
 	signal refs set adopt removal trigger incarnation event handler fence walk
 	fair situations sticky empty open sources sink dump process fork objects
-	handler_objects holders tracking)
+	handler_objects holders tracking ${timed})
 	set(target on_soft_${name})
 	add_executable(${target} contract/test_${name}.c
 		$<TARGET_OBJECTS:ibclient-objects>
@@ -34,4 +39,9 @@ foreach(name holders tracking)
 	add_dependencies(on_soft_${name} holder_lib holder_lib_stripped)
 	set_property(TEST on_soft_${name} APPEND PROPERTY
 		ENVIRONMENT ${HOLDER_LIBS})
+endforeach()
+
+foreach(name ${timed})
+	set_tests_properties(on_soft_${name} PROPERTIES RUN_SERIAL TRUE
+		LABELS "soft;no-valgrind;timing")
 endforeach()
