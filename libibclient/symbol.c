@@ -7,13 +7,12 @@
  * which also knows the static ones, and those of a program that exports none.
  *
  * The file may be another one by now, or gone, or cut off while it is read: it
- * is read, not mapped, nothing in it is trusted, and its program headers must be
- * those that were loaded.
+ * is read, not mapped, a little at a time, nothing in it is trusted, and its
+ * program headers must be those that were loaded.
  */
 #include <fcntl.h>
 #include <link.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -25,7 +24,6 @@ typedef ElfW(Shdr) elf_section;
 typedef ElfW(Sym) elf_symbol;
 
 #define MAX_PHDRS 64
-#define MAX_TABLE (256U << 20) /* bytes; more is no table of symbols */
 
 struct object {
 	uintptr_t address; /* what is looked for; then, relative to the base */
@@ -87,22 +85,6 @@ static bool read_at(int fd, void *buf, size_t len, uint64_t offset)
 	return pread(fd, buf, len, offset) == (ssize_t)len;
 }
 
-/* @size bytes at @offset, in memory of the caller's, with a zero after them */
-static void *read_table(int fd, uint64_t offset, uint64_t size)
-{
-	char *table;
-
-	if (!size || size > MAX_TABLE)
-		return NULL;
-	table = malloc(size + 1);
-	if (!table || !read_at(fd, table, size, offset)) {
-		free(table);
-		return NULL;
-	}
-	table[size] = '\0';
-	return table;
-}
-
 /* is it the file that was loaded? */
 static bool read_header(int fd, const struct object *object, elf_header *ehdr)
 {
@@ -118,7 +100,6 @@ static bool read_header(int fd, const struct object *object, elf_header *ehdr)
 	       memcmp(phdrs, object->phdrs, len) == 0;
 }
 
-/* the symbol whose code has @address; NULL: none */
 static const elf_symbol *search(const elf_symbol *syms, size_t num,
 				uintptr_t address)
 {
@@ -132,45 +113,54 @@ static const elf_symbol *search(const elf_symbol *syms, size_t num,
 	return NULL;
 }
 
-/* @table: of symbols; @strings: that of their names */
-static bool look_up(int fd, const elf_section *table,
-		    const elf_section *strings, uintptr_t address,
-		    struct ibc__symbol *symbol)
+/* a table of symbols, and that of their names: the one that has @address */
+static bool look_up(int fd, const elf_section *table, const elf_section *names,
+		    uintptr_t address, struct ibc__symbol *symbol)
 {
-	elf_symbol *syms = read_table(fd, table->sh_offset, table->sh_size);
-	char *names = read_table(fd, strings->sh_offset, strings->sh_size);
-	const elf_symbol *sym = NULL;
+	elf_symbol syms[256];
+	uint64_t at = table->sh_offset, left = table->sh_size / sizeof(syms[0]);
+	const elf_symbol *found = NULL;
+	size_t num;
 
-	if (syms && names)
-		sym = search(syms, table->sh_size / sizeof(*syms), address);
-	if (sym && sym->st_name < strings->sh_size && names[sym->st_name]) {
-		snprintf(symbol->function, sizeof(symbol->function), "%s",
-			 names + sym->st_name);
-		symbol->start = sym->st_value;
+	for (; left && !found; left -= num, at += num * sizeof(syms[0])) {
+		num = left < 256 ? left : 256;
+		if (!read_at(fd, syms, num * sizeof(syms[0]), at))
+			return false;
+		found = search(syms, num, address);
 	}
-	free(names);
-	free(syms);
-	return symbol->function[0];
+	if (!found || found->st_name >= names->sh_size)
+		return false;
+	/* what follows the name is behind its end */
+	if (pread(fd, symbol->function, sizeof(symbol->function) - 1,
+		  names->sh_offset + found->st_name) <= 0 ||
+	    !symbol->function[0])
+		return false;
+	symbol->start = found->st_value;
+	return true;
 }
 
-/* in all symbols if they are there, else in those for the dynamic linker */
+static bool read_section(int fd, const elf_header *ehdr, size_t number,
+			 elf_section *section)
+{
+	return number < ehdr->e_shnum &&
+	       read_at(fd, section, sizeof(*section),
+		       ehdr->e_shoff + number * sizeof(*section));
+}
+
+/* in the symbols for the dynamic linker, which are few; then in all */
 static void look_up_in(int fd, const elf_header *ehdr, uintptr_t address,
 		       struct ibc__symbol *symbol)
 {
-	static const ElfW(Word) types[] = { SHT_SYMTAB, SHT_DYNSYM };
-	size_t i, n, num = ehdr->e_shnum;
-	elf_section *shdrs =
-		read_table(fd, ehdr->e_shoff, num * sizeof(*shdrs));
+	static const ElfW(Word) types[] = { SHT_DYNSYM, SHT_SYMTAB };
+	elf_section table, names;
+	size_t i, n;
 
-	for (n = 0; shdrs && n < 2; n++)
-		for (i = 0; i < num; i++)
-			if (shdrs[i].sh_type == types[n] &&
-			    shdrs[i].sh_link < num &&
-			    look_up(fd, &shdrs[i], &shdrs[shdrs[i].sh_link],
-				    address, symbol))
-				goto done;
-done:
-	free(shdrs);
+	for (n = 0; n < 2; n++)
+		for (i = 0; read_section(fd, ehdr, i, &table); i++)
+			if (table.sh_type == types[n] &&
+			    read_section(fd, ehdr, table.sh_link, &names) &&
+			    look_up(fd, &table, &names, address, symbol))
+				return;
 }
 
 bool ibc__symbol_find(uintptr_t address, struct ibc__symbol *symbol)

@@ -4,6 +4,8 @@
 
 #include <infiniband/ibclient.h>
 
+#define HOLDER_LIB_HOOK "IBC_TEST_HOLDER_HOOK"
+
 typedef struct ibc_client_data *holder_lib_get_fn(struct ibc_device *dev,
 						  struct ibc_client *client);
 

@@ -274,6 +274,38 @@ static void code_without_a_symbol_is_an_offset(void **state)
 	finish();
 }
 
+static void dump(struct worker *w)
+{
+	w->error = held_by(w->rec, "by_alloc");
+}
+
+/* the loader's lock is held */
+static void wait_for_a_dump(void)
+{
+	struct worker w = { .rec = &a };
+
+	worker_start(&w, dump);
+	worker_join(&w);
+	check(w.error == 1);
+}
+
+/* it waits for another thread, which names who holds: that is no deadlock */
+static void a_constructor_may_wait_for_a_dump(void **state)
+{
+	struct ibc_client_data *data;
+	char hook[32];
+
+	(void)state;
+	start_tracked();
+	data = by_alloc(&a);
+	snprintf(hook, sizeof(hook), "%p", (void *)wait_for_a_dump);
+	assert_int_equal(setenv(HOLDER_LIB_HOOK, hook, 1), 0);
+	dlclose(load("IBC_TEST_HOLDER_LIB"));
+	assert_int_equal(unsetenv(HOLDER_LIB_HOOK), 0);
+	ibc_put_client_data(data);
+	finish();
+}
+
 /* no descriptor is left to read a file by */
 static void code_of_an_unreadable_file_is_an_offset(void **state)
 {
@@ -343,6 +375,7 @@ int main(void)
 		IN_ALL(without_tracking_nobody_is_named),
 		IN_ALL(code_of_an_unloaded_library_is_an_address),
 		IN_MANUAL(code_without_a_symbol_is_an_offset),
+		IN_ALL(a_constructor_may_wait_for_a_dump),
 		IN_MANUAL(code_of_an_unreadable_file_is_an_offset),
 		IN_ALL(a_walk_that_holds_it_up_is_a_warning),
 	};
