@@ -97,7 +97,7 @@ void ibc__holders_forget(struct ibc__tracker *t, struct ibc__holders *h)
 {
 	uint32_t number, next = h->chain;
 
-	h->chain = h->known = h->others = 0;
+	h->chain = h->latest = h->known = h->others = 0;
 	h->idle = 0;
 	while ((number = next)) {
 		next = record(t, number)->next;
@@ -108,53 +108,63 @@ void ibc__holders_forget(struct ibc__tracker *t, struct ibc__holders *h)
 
 /* ---- taking a reference ---- */
 
-/* a free record of the chain, busy from now on */
-static struct record *reuse(struct ibc__tracker *t, struct ibc__holders *h)
+static bool take(struct ibc__tracker *t, struct ibc__holders *h,
+		 uint32_t number)
 {
-	struct record *r;
-	uint32_t number;
-	uint64_t order;
+	uint64_t order = FREE;
+
+	if (record(t, number)->order != FREE ||
+	    !atomic_compare_exchange_strong(&record(t, number)->order, &order,
+					    BUSY))
+		return false;
+	atomic_fetch_sub(&h->idle, 1);
+	return true;
+}
+
+/* a free record of the chain, busy from now on, or 0 */
+static uint32_t reuse(struct ibc__tracker *t, struct ibc__holders *h)
+{
+	uint32_t number = h->latest;
 
 	if (h->idle <= 0)
-		return NULL;
-	for (number = h->chain; number; number = r->next) {
-		r = record(t, number);
-		order = FREE;
-		if (r->order == FREE &&
-		    atomic_compare_exchange_strong(&r->order, &order, BUSY)) {
-			atomic_fetch_sub(&h->idle, 1);
-			return r;
-		}
-	}
-	return NULL;
+		return 0;
+	if (number && take(t, h, number))
+		return number;
+	number = h->chain;
+	while (number && !take(t, h, number))
+		number = record(t, number)->next;
+	return number;
 }
 
 /* one more, busy, in the chain */
-static struct record *extend(struct ibc__tracker *t, struct ibc__holders *h)
+static uint32_t extend(struct ibc__tracker *t, struct ibc__holders *h)
 {
 	uint32_t number = pop(t), first = h->chain;
 
 	if (!number)
-		return NULL;
+		return 0;
 	record(t, number)->order = BUSY;
 	do
 		record(t, number)->next = first;
 	while (!atomic_compare_exchange_weak(&h->chain, &first, number));
-	return record(t, number);
+	return number;
 }
 
 void ibc__holder_came(struct ibc__tracker *t, struct ibc__ref *ref,
 		      void *caller)
 {
 	struct ibc__holders *h = &ref->holders;
-	struct record *r = reuse(t, h);
+	uint32_t number = reuse(t, h);
+	struct record *r;
 
-	if (!r)
-		r = extend(t, h);
-	if (r) {
+	if (!number)
+		number = extend(t, h);
+	if (number) {
+		r = record(t, number);
 		r->address = (uintptr_t)caller;
 		r->thread = (uintptr_t)pthread_self();
 		r->order = atomic_fetch_add(&t->order, 1) + 1;
+		h->latest = number;
 	} else {
 		atomic_fetch_add(&h->others, 1);
 	}
@@ -187,22 +197,47 @@ static bool better(const struct choice *a, const struct choice *b)
 	return a->mine ? a->order > b->order : a->order < b->order;
 }
 
-/* frees one record; false: somebody else was quicker */
-static bool free_one(struct ibc__tracker *t, struct ibc__holders *h)
+static struct choice look_at(struct ibc__tracker *t, uint32_t number,
+			     uintptr_t self)
+{
+	struct record *r = record(t, number);
+	uint64_t order = r->order;
+
+	return (struct choice){ r, order, r->thread == self };
+}
+
+/*
+ * What was written last is this thread's newest, if it is this thread's at all:
+ * a newer one would have been written later. (Where another thread was held up
+ * before it said that it wrote that record, it may be an older one: of this
+ * thread's still.) Get, use, put need not look further.
+ */
+static struct choice choose(struct ibc__tracker *t, struct ibc__holders *h)
 {
 	uintptr_t self = (uintptr_t)pthread_self();
+	uint32_t number = h->latest;
 	struct choice best = {}, this;
-	uint32_t number;
 
+	if (number) {
+		this = look_at(t, number, self);
+		if (this.order > BUSY && this.mine)
+			return this;
+	}
 	for (number = h->chain; number; number = this.record->next) {
-		this.record = record(t, number);
-		this.order = this.record->order;
-		this.mine = this.record->thread == self;
+		this = look_at(t, number, self);
 		if (this.order > BUSY && better(&this, &best))
 			best = this;
 	}
-	if (!best.record || !atomic_compare_exchange_strong(&best.record->order,
-							    &best.order, FREE))
+	return best;
+}
+
+/* frees one record; false: somebody else was quicker */
+static bool free_one(struct ibc__tracker *t, struct ibc__holders *h)
+{
+	struct choice c = choose(t, h);
+
+	if (!c.record ||
+	    !atomic_compare_exchange_strong(&c.record->order, &c.order, FREE))
 		return false;
 	atomic_fetch_add(&h->idle, 1);
 	return true;

@@ -17,6 +17,7 @@ struct ibc__tracker; /* of a registry that tracks; else it has none */
 /* of one counter */
 struct ibc__holders {
 	_Atomic uint32_t chain;	 /* its records, by number; 0: none */
+	_Atomic uint32_t latest; /* record that was written last, or 0 */
 	_Atomic uint32_t known;	 /* users' references, recorded or not */
 	_Atomic uint32_t others; /* those for which no record was left */
 	_Atomic int32_t idle;	 /* free records of the chain, about */
