@@ -31,6 +31,8 @@ bool ibc__run_job(struct ibc_registry *reg)
 	if (!job)
 		return false;
 	TAILQ_REMOVE(&reg->ready, job, entry);
+	if (!TAILQ_EMPTY(&reg->ready)) /* this one may take its time */
+		ibc__wake(reg);
 	job->queued = false;
 	job->running = true;
 	reg->running++;

@@ -10,6 +10,12 @@
  *   reg->changed	wakes all who wait for a state, and in a manual registry
  *			the followers too
  *   wake_fd		wakes the leader, and makes ibc_get_fd() readable
+ *
+ * Who takes a job wakes the next one for what is left (ibc__run_job()): the job
+ * may be held up in a callback. So a manual registry's descriptor is readable
+ * whenever a job is ready; whoever finds none left makes it quiet again.
+ *
+ * Between jobs the descriptors are looked at, however many jobs are ready.
  */
 #include <signal.h>
 #include <sys/epoll.h>
@@ -323,42 +329,83 @@ void ibc__loop_close(struct ibc_registry *reg)
 /* ---- those who wait, and those who dispatch by hand ---- */
 
 /*
+ * Lock held, all is done: a loop that polls the descriptor sleeps. The leader
+ * may be about to be woken by it: then it is the leader's.
+ */
+static void quieten(struct ibc_registry *reg)
+{
+	if (TAILQ_EMPTY(&reg->ready) && !reg->polling)
+		drain_wake(reg);
+}
+
+/*
+ * Lock held; in a manual registry: a job, and now and then a look around, else
+ * one busy device would leave the others unread.
+ */
+static bool run_one(struct ibc_registry *reg, unsigned int *jobs)
+{
+	if (!ibc__run_job(reg))
+		return false;
+	if (++*jobs % JOBS_BETWEEN_POLLS == 0 && !reg->leader)
+		poll_once(reg, 0);
+	return true;
+}
+
+static int wait_manual(struct ibc_registry *reg, bool (*done)(void *arg),
+		       void *arg, uint64_t deadline)
+{
+	unsigned int jobs = 0;
+	bool polled = false;
+
+	while (!done(arg)) {
+		if (jobs < JOBS_PER_DISPATCH && run_one(reg, &jobs))
+			continue;
+		if (flush_logs(reg))
+			continue;
+		if (polled && deadline <= ibc__now())
+			return ETIMEDOUT;
+		if (reg->leader && TAILQ_EMPTY(&reg->ready))
+			ibc__cond_wait(reg, &reg->changed, deadline);
+		else if (!reg->leader)
+			poll_once(reg, deadline);
+		polled = true;
+		jobs = 0;
+	}
+	return 0;
+}
+
+/*
  * Lock held. Waits until done() is true or the time is over; in a manual
  * registry it runs what is due meanwhile.
  */
 int ibc__wait(struct ibc_registry *reg, bool (*done)(void *arg), void *arg,
 	      uint64_t deadline)
 {
-	bool polled = false;
+	int error;
 
+	if (ibc__manual(reg)) {
+		error = wait_manual(reg, done, arg, deadline);
+		quieten(reg);
+		return error;
+	}
 	while (!done(arg)) {
-		if ((ibc__manual(reg) && ibc__run_job(reg)) || flush_logs(reg))
+		if (flush_logs(reg))
 			continue;
-		if ((polled || !ibc__manual(reg)) && deadline <= ibc__now())
+		if (deadline <= ibc__now())
 			return ETIMEDOUT;
-		if (ibc__manual(reg) && !reg->leader) {
-			poll_once(reg, deadline);
-			polled = true;
-		} else {
-			ibc__cond_wait(reg, &reg->changed, deadline);
-			polled = true;
-		}
+		ibc__cond_wait(reg, &reg->changed, deadline);
 	}
 	return 0;
 }
 
-/*
- * Lock held: all that is due, and what follows from it, within reason. What comes
- * meanwhile is looked for, else one busy device would leave the others unread.
- */
+/* lock held: all that is due, and what follows from it, within reason */
 static unsigned int run_due(struct ibc_registry *reg)
 {
-	unsigned int n = 0;
+	unsigned int jobs = 0;
 
-	while (n < JOBS_PER_DISPATCH && ibc__run_job(reg))
-		if (++n % JOBS_BETWEEN_POLLS == 0 && !reg->leader)
-			poll_once(reg, 0);
-	return n;
+	while (jobs < JOBS_PER_DISPATCH && run_one(reg, &jobs))
+		;
+	return jobs;
 }
 
 static int dispatch(struct ibc_registry *reg, uint64_t deadline)
@@ -376,9 +423,7 @@ static int dispatch(struct ibc_registry *reg, uint64_t deadline)
 		else
 			poll_once(reg, deadline);
 	}
-	/* the leader may be about to be woken by it: then it is the leader's */
-	if (TAILQ_EMPTY(&reg->ready) && !reg->polling)
-		drain_wake(reg);
+	quieten(reg);
 	return n ? 0 : ETIMEDOUT;
 }
 

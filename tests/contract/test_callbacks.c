@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sched.h>
 
+#include "private.h"
 #include "harness.h"
 
 static void do_register(struct worker *w)
@@ -121,6 +122,45 @@ static void g03_different_devices_run_at_once(void **state)
 	check(gate_left(&gate) == 0);
 	gate_open(&gate);
 	worker_join(&w);
+	rec_unregister(&a);
+}
+
+/* white-box: one thread polls, three sleep */
+static bool all_sleep(void)
+{
+	bool all;
+
+	ibc__lock(h_reg);
+	all = h_reg->polling && h_reg->followers == 3;
+	ibc__unlock(h_reg);
+	return all;
+}
+
+/* what is due for four devices comes at once, and from outside of the loop */
+static void g03_each_free_thread_takes_a_device(void **state)
+{
+	struct gate gate = {};
+	struct rec a;
+	unsigned int i;
+
+	(void)state;
+	h_close(h_reg);
+	setenv("IBC_SOURCES", "", 1); /* nothing else wakes a thread */
+	h_reg = h_open(NULL);
+	unsetenv("IBC_SOURCES");
+	rec_init(&a, "a", 0);
+	a.gate[H_RENAME] = &gate;
+	for (i = 0; i < 4; i++)
+		fake_add((char[]){ 's', '0' + i, 0 }, 1 + i);
+	rec_register(&a);
+	for (i = 0; i < 4; i++)
+		fake_rename((char[]){ 's', '0' + i, 0 },
+			    (char[]){ 't', '0' + i, 0 });
+	wait_for(all_sleep());
+	check(ibc_rescan(h_reg) == 0);
+	wait_for(gate_entered(&gate) == 4);
+	check(gate_left(&gate) == 0);
+	gate_open(&gate);
 	rec_unregister(&a);
 }
 
@@ -318,6 +358,7 @@ int main(void)
 		IN_THREADS(g03_callbacks_of_one_device_never_run_at_once),
 		IN_THREADS(g03_a_callback_of_a_device_waits_for_the_other),
 		IN_PARALLEL(g03_different_devices_run_at_once),
+		H_TEST(g03_each_free_thread_takes_a_device, H_FOUR),
 		IN_PARALLEL(g03_a_slow_callback_delays_no_other_device),
 		IN_MANUAL(g03_manual_runs_callbacks_in_dispatch_only),
 		IN_MANUAL(g03_manual_runs_callbacks_in_what_waits),

@@ -3,8 +3,8 @@
 # The guarantees from 12 on, and what else was promised.
 set(HARNESS2 contract/harness.c contract/harness2.c)
 
-foreach(name adopt removal trigger incarnation stale event sticky empty open sources invalid
-		sink dump process fork)
+foreach(name adopt removal trigger incarnation stale event sticky empty open sources
+		invalid sink dump process fork loop)
 	ibc_test(contract/test_${name} ${HARNESS2})
 endforeach()
 
