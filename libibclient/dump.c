@@ -96,18 +96,41 @@ static void leave_gap(struct dump *d, struct ibc__slot *slot)
 
 /* ---- JSON ---- */
 
-static void json_string(FILE *out, const char *s)
+/* how long a character of UTF-8 begins here: not overlong, no surrogate; or 0 */
+static unsigned int utf8_length(const unsigned char *s)
 {
-	unsigned char c;
+	unsigned int i, len = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
+
+	if (s[0] < 0xc2 || s[0] > 0xf4)
+		return 0;
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+		return 0;
+	for (i = 1; i < len; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	return len;
+}
+
+/* UTF-8 as it is; a byte that is none becomes U+FFFD */
+static void json_string(FILE *out, const char *string)
+{
+	const unsigned char *s = (const unsigned char *)string;
+	unsigned int len;
 
 	fputc('"', out);
-	for (; (c = *s); s++) {
-		if (c == '"' || c == '\\')
-			fprintf(out, "\\%c", c);
-		else if (c < 0x20 || c >= 0x7f)
-			fprintf(out, "\\u%04x", c);
-		else
-			fputc(c, out);
+	for (; *s; s += len) {
+		len = *s < 0x80 ? 1 : utf8_length(s);
+		if (!len) {
+			fputs("\\ufffd", out);
+			len = 1;
+		} else if (*s == '"' || *s == '\\') {
+			fprintf(out, "\\%c", *s);
+		} else if (*s < 0x20 || *s == 0x7f) {
+			fprintf(out, "\\u%04x", *s);
+		} else {
+			fwrite(s, len, 1, out);
+		}
 	}
 	fputc('"', out);
 }

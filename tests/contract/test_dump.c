@@ -175,6 +175,8 @@ static void dump_tells_adopted_from_own(void **state)
 	fake_close(context);
 }
 
+#define NONE "\xef\xbf\xbd" /* U+FFFD */
+
 /* names are the caller's: whatever is in them is to be quoted */
 static void dump_quotes_what_it_must(void **state)
 {
@@ -191,9 +193,17 @@ static void dump_quotes_what_it_must(void **state)
 	named(json_object_get(dump, "devices"), "so\"ft\\0");
 	json_decref(dump);
 	rec_unregister(&a);
-	rec_init(&a, "\xc3\xa4\xff", 0); /* UTF-8, and what is none */
+	/* UTF-8 of each length, and what is none */
+	rec_init(&a,
+		 "\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80 \xff"
+		 "a\xc3 \xe2\x82 \xc0\x80 \xed\xa0\x80 \xf5",
+		 0);
 	rec_register(&a);
-	json_decref(load(h_reg));
+	dump = load(h_reg);
+	named(json_object_get(dump, "clients"),
+	      "\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80 " NONE "a" NONE
+	      " " NONE NONE " " NONE NONE " " NONE NONE NONE " " NONE);
+	json_decref(dump);
 	rec_unregister(&a);
 	rec_init(&a, NULL, 0);
 	rec_register(&a);
