@@ -245,7 +245,7 @@ static int apply(struct faults *faults, char *word)
 	count = strchr(value, ':');
 	if (count) {
 		*count++ = '\0';
-		n = strtol(count, &end, 10);
+		n = strtol(count, &end, 0);
 		if (!*count || *end || n < 1 || n > 1000000000)
 			return EINVAL;
 	}

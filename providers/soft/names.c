@@ -110,6 +110,6 @@ int sv_errno_value(const char *name)
 	for (i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
 		if (strcmp(errors[i].name, name) == 0)
 			return errors[i].value;
-	n = strtol(name, &end, 10);
+	n = strtol(name, &end, 0);
 	return *name && !*end && n > 0 && n < 4096 ? (int)n : -1;
 }

@@ -179,6 +179,9 @@ right fault b0 none
 right fault b0 open=EACCES:1 alloc_pd=ENOMEM reg_mr=delay:50
 right fault b0 alloc_pd=12:3 none create_qp=ENOSPC
 right fault b0 none
+right fault b0 alloc_pd=0x26:0x2 reg_mr=delay:0x10 create_qp=014:010
+right fault b0 none
+wrong 'alloc_pd=0x: unknown errno' fault b0 alloc_pd=0x
 right fault -- b0 none
 fails 'zz: no such device' fault zz none
 wrong 'alloc_moon=ENOMEM: unknown verb' fault b0 alloc_moon=ENOMEM
