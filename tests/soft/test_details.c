@@ -6,6 +6,34 @@
 
 #include "soft_test.h"
 
+#define MANY_PAGES 10000
+
+/* memory that has a hole, wherever it is; without one it is good */
+static void with_a_hole(void **state)
+{
+	struct soft_test *test = *state;
+	struct ibv_pd *pd = ibv_alloc_pd(test->context);
+	size_t page = sysconf(_SC_PAGESIZE), size = MANY_PAGES * page;
+	const size_t holes[] = { MANY_PAGES / 2, 1,    4096,
+				 8191,		 8192, MANY_PAGES - 2 };
+	struct ibv_mr *mr;
+	char *memory;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(holes) / sizeof(holes[0]); i++) {
+		memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		assert_ptr_not_equal(memory, MAP_FAILED);
+		mr = ibv_reg_mr(pd, memory + 1, size - 1, 0);
+		assert_non_null(mr);
+		assert_int_equal(ibv_dereg_mr(mr), 0);
+		munmap(memory + holes[i] * page, page);
+		assert_error(ibv_reg_mr(pd, memory + 1, size - 1, 0), EFAULT);
+		munmap(memory, size);
+	}
+	assert_int_equal(ibv_dealloc_pd(pd), 0);
+}
+
 /* memory of which only one end is there */
 static void half_mapped(void **state)
 {
@@ -97,6 +125,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(half_mapped),
+		TEST(with_a_hole),
 		TEST(wq_state_that_it_has),
 		TEST(notify_is_over),
 	};

@@ -55,23 +55,27 @@ static int check_access(int access)
 	return 0;
 }
 
-static bool is_mapped(uintptr_t address, long page)
+/* @first to @last; the kernel tells of each page, and fails if one is not there */
+static bool is_mapped(uintptr_t first, uintptr_t last, long page)
 {
-	unsigned char in_core;
+	unsigned char in_core[4096];
+	uintptr_t at = first & ~(uintptr_t)(page - 1);
+	uintptr_t size = sizeof(in_core) * page;
 
-	return !mincore((void *)(address & ~(uintptr_t)(page - 1)), page,
-			&in_core);
+	for (; last - at >= size; at += size)
+		if (mincore((void *)at, size, in_core))
+			return false;
+	return !mincore((void *)at, last - at + 1, in_core);
 }
 
-/* both ends must be there, as for pinning; what is between is believed */
+/* all of it must be there, as for pinning */
 static int check_range(const void *addr, size_t length)
 {
 	uintptr_t first = (uintptr_t)addr, last = first + length - 1;
-	long page = sysconf(_SC_PAGESIZE);
 
 	if (!length || length > SOFT_MAX_MR_SIZE || last < first)
 		return EINVAL;
-	return is_mapped(first, page) && is_mapped(last, page) ? 0 : EFAULT;
+	return is_mapped(first, last, sysconf(_SC_PAGESIZE)) ? 0 : EFAULT;
 }
 
 /* the slot makes it unique, the count makes a stale one wrong */
