@@ -302,7 +302,7 @@ static int list_device(struct softverbs *sv, const struct sv_state *state)
 	return error;
 }
 
-/* locally administered, and different in each fabric */
+/* locally administered; the inode tells most fabrics apart, but not all */
 static __be64 make_guid(struct softverbs *sv, uint32_t index)
 {
 	struct stat st;
