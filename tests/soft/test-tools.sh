@@ -227,6 +227,9 @@ done
 soft event a0 SM_CHANGE --count 5
 soft event a0 PKEY_CHANGE --pid "$pid_one"
 soft rename a0 a1
+for id in one two; do # or both might be told as one
+	wait_for seen $id 1 '.event == "rename"'
+done
 soft rename a1 d0
 soft remove d0 # waits for both
 soft add b0 --removal fatal
