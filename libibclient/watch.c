@@ -12,10 +12,12 @@
  * list is remembered until that list is read (->hint_by, then ->scan_by), and
  * what the list tells of a removal is that source's.
  */
+#include <linux/magic.h>
 #include <unistd.h>
 #include <stdarg.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/statfs.h>
 
 #include "private.h"
 
@@ -181,6 +183,15 @@ void ibc__watch_buffer(int fd)
 				 sizeof(size));
 }
 
+/* are these devices a simulator's, of which the kernel says nothing? */
+bool ibc__watch_simulated(void)
+{
+	const char *sysfs = ibc__backend->sysfs_path();
+	struct statfs fs;
+
+	return sysfs && statfs(sysfs, &fs) == 0 && fs.f_type != SYSFS_MAGIC;
+}
+
 static int open_source(struct ibc_registry *reg, unsigned int n)
 {
 	struct ibc__source *source = &reg->sources[n];
@@ -250,6 +261,19 @@ static void open_again(struct ibc_registry *reg)
 		if (timer->state == IBC_SOURCE_ACTIVE)
 			(void)timer->ops->open(reg, timer);
 	}
+}
+
+/* lock held: @source will not hear of everything any more */
+void ibc__watch_distrust(struct ibc_registry *reg, struct ibc__source *source)
+{
+	struct ibc__source *timer = &reg->sources[IBC_SOURCE_TIMER];
+
+	source->trusted = false;
+	if (timer->state != IBC_SOURCE_ABSENT)
+		return;
+	(void)timer->ops->open(reg, timer);
+	if (timer->state == IBC_SOURCE_ACTIVE)
+		ibc__scan_at(reg, ibc__now() + reg->scan_period);
 }
 
 /* ---- news ---- */

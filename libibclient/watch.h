@@ -77,6 +77,8 @@ void ibc__watch_absent(struct ibc__source *source, const char *why);
 int ibc__watch_failed(struct ibc__source *source, const char *what, int error);
 void ibc__watch_scanned(struct ibc_registry *reg, bool devices);
 void ibc__watch_buffer(int fd);
+bool ibc__watch_simulated(void);
+void ibc__watch_distrust(struct ibc_registry *reg, struct ibc__source *source);
 const char *ibc__by_name(enum ibc__by by);
 const char *ibc__source_state_name(enum ibc__source_state state);
 

@@ -9,16 +9,15 @@
  *				which fires none: a simulator's directory
  *
  * It is to be trusted, with no rescan by the clock beside it, only where /dev is
- * a devtmpfs, in which the kernel itself makes and removes the nodes, or where
- * the simulator's directory is watched. A container's own /dev is neither.
+ * a devtmpfs, in which the kernel itself makes and removes the nodes; a
+ * container's own /dev is none. A simulator's devices are in its directory and
+ * nowhere else: that has to be watched then, and is trusted until it goes.
  */
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -51,13 +50,6 @@ static bool on_devtmpfs(const char *path)
 	return found;
 }
 
-static bool on_sysfs(const char *path)
-{
-	struct statfs fs;
-
-	return statfs(path, &fs) == 0 && fs.f_type == SYSFS_MAGIC;
-}
-
 static void watch(struct ibc__source *source, int n, const char *path,
 		  uint32_t events)
 {
@@ -66,18 +58,38 @@ static void watch(struct ibc__source *source, int n, const char *path,
 
 static void watch_class(struct ibc__source *source)
 {
-	const char *sysfs = ibc__backend->sysfs_path();
 	char path[PATH_MAX];
 
 	source->watches[WATCH_CLASS] = -1;
-	if (!sysfs)
+	if (!ibc__watch_simulated())
 		return;
-	snprintf(path, sizeof(path), "%s/class/infiniband_verbs", sysfs);
-	if (on_sysfs(path))
-		return;
+	snprintf(path, sizeof(path), "%s/class/infiniband_verbs",
+		 ibc__backend->sysfs_path());
 	watch(source, WATCH_CLASS, path, node_events);
-	if (source->watches[WATCH_CLASS] >= 0)
-		source->trusted = true;
+}
+
+static void judge(struct ibc__source *source)
+{
+	if (ibc__watch_simulated())
+		source->trusted = source->watches[WATCH_CLASS] >= 0;
+	else
+		source->trusted =
+			source->watches[WATCH_DEV] >= 0 && on_devtmpfs("/dev");
+	snprintf(source->why, sizeof(source->why), "%s",
+		 source->trusted ? "device nodes" :
+				   "device nodes, but not the kernel's own");
+}
+
+/* a simulator's directory went; it may be there again */
+static void class_went(struct ibc_registry *reg, struct ibc__source *source)
+{
+	watch_class(source);
+	if (source->watches[WATCH_CLASS] < 0) {
+		snprintf(source->why, sizeof(source->why),
+			 "the directory of the devices went");
+		ibc__watch_distrust(reg, source);
+	}
+	ibc__hint(reg, IBC_SOURCE_INOTIFY, true);
 }
 
 /* EMFILE is the limit of this user's instances too: no error of ours then */
@@ -107,6 +119,7 @@ static int open_inotify(struct ibc_registry *reg, struct ibc__source *source)
 	watch(source, WATCH_NODES, "/dev/infiniband", node_events);
 	watch(source, WATCH_DEV, "/dev", dev_events);
 	error = errno;
+	judge(source);
 	if (source->watches[WATCH_DEV] < 0 && !source->trusted)
 		return ibc__watch_failed(
 			source,
@@ -115,11 +128,6 @@ static int open_inotify(struct ibc_registry *reg, struct ibc__source *source)
 				"/dev",
 			error);
 	source->state = IBC_SOURCE_ACTIVE;
-	if (source->watches[WATCH_DEV] >= 0 && on_devtmpfs("/dev"))
-		source->trusted = true;
-	snprintf(source->why, sizeof(source->why), "%s",
-		 source->trusted ? "device nodes" :
-				   "device nodes, but not the kernel's own");
 	return 0;
 }
 
@@ -140,9 +148,11 @@ static void one_event(struct ibc_registry *reg, struct ibc__source *source,
 {
 	if (e->mask & IN_Q_OVERFLOW) {
 		ibc__hint(reg, IBC_SOURCE_INOTIFY, true);
-	} else if (e->wd == source->watches[WATCH_CLASS] &&
-		   !(e->mask & IN_IGNORED)) {
-		ibc__hint(reg, IBC_SOURCE_INOTIFY, true);
+	} else if (e->wd == source->watches[WATCH_CLASS]) {
+		if (e->mask & IN_IGNORED)
+			class_went(reg, source);
+		else
+			ibc__hint(reg, IBC_SOURCE_INOTIFY, true);
 	} else if (e->wd == source->watches[WATCH_NODES]) {
 		if (e->mask & IN_IGNORED)
 			source->watches[WATCH_NODES] = -1;

@@ -77,8 +77,10 @@ static int open_uevent(struct ibc_registry *reg, struct ibc__source *source)
 	if (error)
 		return ibc__watch_failed(source, "bind", error);
 	source->state = IBC_SOURCE_ACTIVE;
-	source->trusted = true;
-	snprintf(source->why, sizeof(source->why), "kernel uevents");
+	source->trusted = !ibc__watch_simulated();
+	snprintf(source->why, sizeof(source->why), "kernel uevents%s",
+		 source->trusted ? "" :
+				   ", but the devices are not in its sysfs");
 	return 0;
 }
 

@@ -5,6 +5,8 @@
  */
 #include <jansson.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "harness2.h"
 
@@ -245,6 +247,75 @@ static void a_quiet_process_arms_no_timer(void **state)
 	rec_unregister(&a);
 }
 
+/* a simulator's devices: what the kernel says is nothing to rely on */
+static void uevents_do_not_stand_in_for_a_simulators_directory(void **state)
+{
+	const struct ibc_registry_attr none = {};
+
+	(void)state;
+	reopen("uevent,timer", none);
+	expect_state("timer", "active");
+	reopen("uevent,inotify,timer", none);
+	expect_state("timer", "absent");
+}
+
+#ifndef IBC_ON_SOFTVERBS
+static void class_directory(char *path, size_t size)
+{
+	snprintf(path, size, "%s/class/infiniband_verbs",
+		 ibc__backend->sysfs_path());
+}
+
+/* the directory that was trusted goes: the clock takes over */
+static void the_clock_takes_over_from_a_directory_that_went(void **state)
+{
+	const struct ibc_registry_attr none = {};
+	char path[4096];
+	bool active = false;
+
+	(void)state;
+	reopen("inotify,timer", none);
+	rec_init(&a, "a", 0);
+	rec_register(&a);
+	expect_state("timer", "absent");
+	class_directory(path, sizeof(path));
+	assert_int_equal(rmdir(path), 0);
+	while (!active) {
+		wait_for(h2_stats(h_reg).hints > 0);
+		ibc__lock(h_reg);
+		active = h_reg->sources[IBC_SOURCE_TIMER].state ==
+			 IBC_SOURCE_ACTIVE;
+		ibc__unlock(h_reg);
+	}
+	fake_add("soft0", 0x11); /* in no directory */
+	wait_for(h_count(&a, H_ADD) == 1);
+	assert_int_equal(mkdir(path, 0700), 0);
+	rec_unregister(&a);
+}
+
+/* it is there again before anybody looked: it is watched again */
+static void a_directory_that_returned_is_watched_again(void **state)
+{
+	const struct ibc_registry_attr none = {};
+	char path[4096];
+
+	(void)state;
+	reopen("inotify", none);
+	rec_init(&a, "a", 0);
+	rec_register(&a);
+	class_directory(path, sizeof(path));
+	ibc__lock(h_reg); /* who reads what inotify says needs it */
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	ibc__unlock(h_reg);
+	wait_for(h2_stats(h_reg).hints > 0);
+	h_fence();
+	fake_add("soft0", 0x11);
+	wait_for(h_count(&a, H_ADD) == 1);
+	rec_unregister(&a);
+}
+#endif
+
 /* before anybody wants to know, the news are no reason to read a list */
 static void news_before_the_first_client_cost_nothing(void **state)
 {
@@ -305,6 +376,11 @@ int main(void)
 		IN_ALL(inotify_alone_finds_what_changed),
 		IN_MANUAL(an_interval_is_kept_beside_other_sources),
 		IN_ALL(a_quiet_process_arms_no_timer),
+		IN_MANUAL(uevents_do_not_stand_in_for_a_simulators_directory),
+#ifndef IBC_ON_SOFTVERBS
+		IN_ALL(the_clock_takes_over_from_a_directory_that_went),
+		IN_ALL(a_directory_that_returned_is_watched_again),
+#endif
 		IN_ALL(news_before_the_first_client_cost_nothing),
 		IN_ALL(a_burst_of_news_costs_few_lists),
 		IN_ALL(news_between_watching_and_listing_are_not_missed),
