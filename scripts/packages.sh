@@ -23,7 +23,7 @@ apt_packages() {
 	lint) echo clang clang-format shellcheck ;;
 	fuzz) echo clang libclang-rt-dev ;;
 	vm) echo qemu-system-x86 busybox-static kmod cpio xz-utils zstd iproute2 \
-		ibverbs-providers ibverbs-utils jq ;;
+		ibverbs-providers ibverbs-utils jq build-essential ;;
 	esac
 }
 
