@@ -75,6 +75,27 @@ delete_rxe() {
 	rdma link delete "$1"
 }
 
+# load_built FILE MODULE: a driver of build-modules, in the place of a stock one
+# of the same name. The runner unloads it after the case.
+load_built() {
+	case ${IBC_VM_MODULES:-} in
+	"")
+		echo "no ${1} could be had for this kernel"
+		exit 77
+		;;
+	failed) give_up "build-modules failed" ;;
+	esac
+	modprobe -a ib_uverbs rdma_ucm ib_umad iw_cm udp_tunnel ip6_udp_tunnel
+	[ ! -e "/sys/module/$2" ] || rmmod "$2"
+	touch "$IBC_RUN/built-$2"
+	insmod "$IBC_VM_MODULES/$1"
+}
+
+# rxe that lets go of its users, as mlx5 does.
+load_patched_rxe() {
+	load_built rdma_rxe_dis.ko rdma_rxe
+}
+
 # What the kernel says, as "index guid".
 kernel_identity() {
 	rdma -j -d dev show "$1" |
