@@ -58,95 +58,9 @@ case_patched_says_device_fatal_then_remove() {
 		'[.[] | select(.type == "DEVICE_FATAL")] | length == 1'
 }
 
-case_patched_netdev_deleted() {
-	load_patched_rxe
-	add_rxe rxe0
-	start_monitor --hold 2000
-	wait_event add rxe0
-	ip link delete ibc-rxe0
-	wait_event remove rxe0
-	check "the command did not wait" not_yet gone rxe0
-	wait_event gone rxe0
-	stop_monitor
-	check "once each" each_once rxe0 1
-}
-
-case_patched_rmmod_with_a_holder() {
-	load_patched_rxe
-	add_rxe rxe0
-	start_monitor --hold 2000
-	wait_event add rxe0
-	check "rmmod" rmmod rdma_rxe
-	wait_event remove rxe0
-	wait_event gone rxe0
-	stop_monitor
-	check "once each" each_once rxe0 1
-}
-
-case_stock_rmmod_is_refused_while_held() {
-	have_rxe rxe0
-	start_monitor
-	wait_event add rxe0
-	if rmmod rdma_rxe; then
-		give_up "rmmod went through"
-	fi
-	stop_monitor
-	check "no event" not_yet remove rxe0
-	check "without a holder it goes" rmmod rdma_rxe
-	check "and its device" test ! -e /sys/class/infiniband/rxe0
-}
-
-case_rootless_by_inotify_within_100_ms() {
-	rootless inotify
-	check "adds" test "$add" -le 100
-	check "removes" test "$remove" -le 100
-}
-
-# The interval is the library's choice: what is asserted is that it is enough.
-case_rootless_by_timer_alone() {
-	rootless timer
-}
-
-# When the monitor's callback ran, by the same clock as now_ms.
-event_ms() {
-	jq '.time * 1000 | floor' <<<"$event"
-}
-
-# rootless SOURCE: leaves the medians in $add and $remove. An add counts from
-# the command's return; a remove from the command's start, for it returns last.
-rootless() {
-	local round start adds=() removes=()
-	have_rxe rxe0
-	start_monitor env "IBC_SOURCES=$1" "${as_nobody[@]}" unshare -Urn --
-	wait_event add rxe0
-	for round in 1 2 3; do
-		add_rxe rxe1
-		start=$(now_ms)
-		wait_event add rxe1
-		adds+=("$(($(event_ms) - start))")
-		start=$(now_ms)
-		delete_rxe rxe1 &
-		wait_event remove rxe1
-		removes+=("$(($(event_ms) - start))")
-		wait $!
-		wait_event gone rxe1
-	done
-	stop_monitor
-	check "$round incarnations, each once" each_once rxe1 3
-	add=$(median "${adds[@]}")
-	remove=$(median "${removes[@]}")
-	measured "$1: add after ${adds[*]} ms," \
-		"remove after ${removes[*]} ms"
-}
-
 # Two namespaces that share no devices. The index stays, and so is no
 # incarnation.
 case_patched_moves_between_namespaces() {
-	[[ $(uname -r) != 6.1.* ]] || {
-		# No skip, which CI counts as a failure.
-		measured "nothing: the move is not asked of 6.1"
-		return 0
-	}
 	load_patched_rxe
 	check "exclusive" until_true 5 rdma system set netns exclusive
 	trap 'ip netns delete ibc-other; ip netns delete ibc-home

@@ -80,12 +80,13 @@ delete_rxe() {
 load_built() {
 	case ${IBC_VM_MODULES:-} in
 	"")
-		echo "no ${1} could be had for this kernel"
+		echo "$1 is missing: apt has no headers or no source of this kernel"
 		exit 77
 		;;
 	failed) give_up "build-modules failed" ;;
 	esac
-	modprobe -a ib_uverbs rdma_ucm ib_umad iw_cm udp_tunnel ip6_udp_tunnel
+	modprobe -a ib_uverbs rdma_ucm ib_umad iw_cm udp_tunnel ip6_udp_tunnel \
+		libcrc32c crc32c_generic
 	[ ! -e "/sys/module/$2" ] || rmmod "$2"
 	touch "$IBC_RUN/built-$2"
 	insmod "$IBC_VM_MODULES/$1"
@@ -111,7 +112,7 @@ errors=
 
 # start_monitor [BEFORE… --] [ARG…]: BEFORE is put in front of the command.
 start_monitor() {
-	local before=() word pipe
+	local before=() word
 	for word in "$@"; do
 		if [ "$word" = -- ]; then
 			while [ "$1" != -- ]; do
@@ -122,10 +123,17 @@ start_monitor() {
 			break
 		fi
 	done
+	start_program "${before[@]}" ibc_monitor -j "$@"
+}
+
+# start_program COMMAND…: something that prints lines as ibc_monitor does, and
+# takes its place in all that follows.
+start_program() {
+	local pipe
 	pipe=$(mktemp -u)
 	errors=$(mktemp)
 	mkfifo "$pipe"
-	"${before[@]}" ibc_monitor -j "$@" >"$pipe" 2>"$errors" &
+	"$@" >"$pipe" 2>"$errors" &
 	monitor=$!
 	exec {monitor_fd}<"$pipe"
 	rm "$pipe"
