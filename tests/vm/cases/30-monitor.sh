@@ -127,20 +127,6 @@ case_deleted_netdev_takes_the_device_along() {
 	stop_monitor
 }
 
-case_false_remove_uevent_is_not_believed() {
-	have_rxe rxe0
-	start_monitor
-	wait_event add rxe0
-	echo remove >/sys/class/infiniband_verbs/uverbs0/uevent
-	echo remove >/sys/class/infiniband/rxe0/uevent
-	add_rxe rxe1
-	wait_event add rxe1
-	ip link set ibc-rxe0 down
-	wait_event async rxe0 10 type PORT_ERR
-	stop_monitor
-	check "rxe0 was never removed" test "$(count_events remove rxe0)" = 0
-}
-
 case_named_devices_only() {
 	have_rxe rxe0 rxe1
 	start_monitor 'rxe1'

@@ -3,7 +3,7 @@
 # shellcheck source=tests/vm/cases/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# Many devices, the same name again, and each source of news alone.
+# Many devices, and each source of news alone.
 
 # each_once NAME COUNT: COUNT incarnations of NAME, each with one add, one
 # remove, one gone, in this order, and none with the index of another.
@@ -15,37 +15,6 @@ each_once() {
 			(map(.index) | unique | length) == 1) and
 		(map(.[0].index) | unique | length) == $count' \
 		--arg name "$1" --argjson count "$2"
-}
-
-case_same_name_again_and_again() {
-	local rounds=20 warm=5 round fds memory grown
-	[ "${IBC_LONG:-}" != 1 ] || rounds=100
-	have_rxe rxe0
-	start_monitor
-	wait_event add rxe0
-	for ((round = 1; round <= rounds; round++)); do
-		add_rxe rxe1
-		wait_event add rxe1
-		delete_rxe rxe1
-		if [ $round = $warm ]; then
-			wait_event gone rxe1
-			fds=$(open_fds)
-			memory=$(resident_kb)
-		fi
-	done
-	wait_event gone rxe1
-	check "fds" until_true 2 same_fds "$fds"
-	grown=$(($(resident_kb) - memory))
-	stop_monitor
-	check "$rounds incarnations, each once" each_once rxe1 $rounds
-	check "rxe0 was left alone" test "$(count_events remove rxe0)" = 0
-	measured "$fds fds; $memory KiB resident after $warm rounds," \
-		"$grown more after $rounds"
-	check "memory" test $grown -le 128
-}
-
-same_fds() {
-	[ "$(open_fds)" = "$1" ]
 }
 
 case_many_devices_at_once() {
