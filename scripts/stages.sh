@@ -148,7 +148,7 @@ vm_stage() {
 	say "   kernel ${kernel##*/}"
 	mkdir -p "$BUILD/log"
 	status=0
-	IBC_VM_TIMEOUT=$([ "${IBC_LONG:-}" = 1 ] && echo 1800 || echo 420) \
+	IBC_VM_TIMEOUT=$([ "${IBC_LONG:-}" = 1 ] && echo 3600 || echo 900) \
 		"$TOP/tests/vm/run-cases" "$kernel" 2>&1 |
 		tee "$log" | sed -u 's/^/   /' || status=$?
 	count_tap "$log"
