@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * RDMA netlink as a source: what it makes of kernels, good and odd, and of
- * messages. The kernel is played here: calls that the library makes on a
+ * RDMA netlink as a source: what it makes of kernels, good and odd, and of their
+ * news. The kernel is played here: calls that the library makes on a
  * NETLINK_RDMA socket come to the __wrap functions below, and an eventfd stands
  * for that socket, so that epoll has something to watch.
  */
 #include <fcntl.h>
-#include <linux/netlink.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,29 +16,10 @@
 #include <unistd.h>
 
 #include "fake.h"
+#include "netlink_message.h"
 #include "private.h"
 
-/* the kernel's ABI */
-#define NLDEV	     (5 << 10)
-#define SYS_GET	     (NLDEV | 6)
-#define MONITOR	     (NLDEV | 28)
-#define DEV_INDEX    1
-#define DEV_NAME     2
-#define NETNS_MODE   66
-#define EVENT_TYPE   102
-#define MONITOR_MODE 103
-
-enum { REGISTER, UNREGISTER, ATTACH, DETACH, RENAME };
-
 #define MAX_QUEUE 4
-
-/* a message, as it is made */
-struct message {
-	unsigned char bytes[512];
-	size_t len;
-	unsigned int pid; /* who sent it */
-	int error;	  /* or: receiving fails so */
-};
 
 static struct {
 	int socket_error, send_error, join_error;
@@ -54,52 +34,6 @@ static struct {
 static struct ibc_registry *reg;
 static struct ibc_client client = { .name = "netlink" };
 static struct ibc_device *soft0;
-
-/* ---- messages ---- */
-
-static void begin(struct message *m, unsigned int type)
-{
-	struct nlmsghdr header = { .nlmsg_type = type };
-
-	memset(m, 0, sizeof(*m));
-	memcpy(m->bytes, &header, sizeof(header));
-	m->len = sizeof(header);
-}
-
-static void put(struct message *m, unsigned int type, const void *data,
-		size_t len)
-{
-	struct nlattr header = { .nla_len = sizeof(header) + len,
-				 .nla_type = type };
-
-	memcpy(m->bytes + m->len, &header, sizeof(header));
-	memcpy(m->bytes + m->len + sizeof(header), data, len);
-	m->len += NLMSG_ALIGN(sizeof(header) + len);
-}
-
-static void put_u8(struct message *m, unsigned int type, uint8_t value)
-{
-	put(m, type, &value, sizeof(value));
-}
-
-static void end(struct message *m)
-{
-	uint32_t len = m->len;
-
-	memcpy(m->bytes, &len, sizeof(len));
-}
-
-static struct message news(unsigned int event, uint32_t index)
-{
-	struct message m;
-
-	begin(&m, MONITOR);
-	put(&m, DEV_INDEX, &index, sizeof(index));
-	put(&m, DEV_NAME, "soft0", 6);
-	put_u8(&m, EVENT_TYPE, event);
-	end(&m);
-	return m;
-}
 
 /* ---- the kernel ---- */
 
@@ -535,125 +469,6 @@ static void other_processes_are_not_believed(void **state)
 	assert_int_equal(source()->hints, 0);
 }
 
-/* ---- odd bytes ---- */
-
-/* in memory of exactly its size, and at an odd address */
-static unsigned int feed(const void *msg, size_t len)
-{
-	unsigned char *copy = malloc(len + 1);
-	uint64_t before;
-
-	assert_non_null(copy);
-	memcpy(copy + 1, msg, len);
-	ibc__lock(reg);
-	before = source()->hints;
-	ibc__netlink_parse(reg, copy + 1, len);
-	before = source()->hints - before;
-	ibc__unlock(reg);
-	free(copy);
-	return before;
-}
-
-static unsigned int feed_message(struct message m)
-{
-	return feed(m.bytes, m.len);
-}
-
-static bool suspect(void)
-{
-	bool is;
-
-	ibc__lock(reg);
-	is = soft0->suspect;
-	soft0->suspect = false;
-	ibc__unlock(reg);
-	return is;
-}
-
-static void what_is_no_news_is_no_hint(void **state)
-{
-	struct message m;
-	uint32_t big = UINT32_MAX;
-
-	(void)state;
-	open_registry("netlink");
-	watch_devices();
-	assert_int_equal(feed_message(news(ATTACH, 0)), 0);
-	assert_int_equal(feed_message(news(DETACH, 0)), 0);
-	assert_int_equal(feed_message(news(5, 0)), 0);
-	assert_int_equal(feed_message(news(200, 0)), 0);
-	assert_int_equal(feed_message(kernel.answer), 0);
-	begin(&m, MONITOR);
-	end(&m);
-	assert_int_equal(feed_message(m), 0);
-	begin(&m, MONITOR); /* of some device: a hint, but nobody's */
-	put_u8(&m, EVENT_TYPE, UNREGISTER);
-	end(&m);
-	assert_int_equal(feed_message(m), 1);
-	begin(&m, MONITOR);
-	put(&m, DEV_INDEX, &big, sizeof(big));
-	put_u8(&m, EVENT_TYPE, UNREGISTER);
-	end(&m);
-	assert_int_equal(feed_message(m), 1);
-	begin(&m, MONITOR); /* a number of no size that there is */
-	put(&m, DEV_INDEX, &big, 3);
-	put(&m, EVENT_TYPE, "\1\0", 2);
-	end(&m);
-	assert_int_equal(feed_message(m), 0);
-	assert_false(suspect());
-	assert_int_equal(feed_message(news(UNREGISTER, 0)), 1);
-	assert_true(suspect());
-}
-
-static void every_truncation_is_harmless(void **state)
-{
-	struct message m = news(UNREGISTER, 0);
-	size_t len;
-
-	(void)state;
-	open_registry("netlink");
-	watch_devices();
-	for (len = 0; len < m.len; len++)
-		assert_int_equal(feed(m.bytes, len), 0);
-	/* and of what the header says, whatever follows */
-	for (len = 0; len < m.len; len++) {
-		memcpy(m.bytes, &(uint32_t){ len }, 4);
-		assert_in_range(feed(m.bytes, m.len), 0, 1);
-	}
-	assert_int_equal(feed("", 0), 0);
-}
-
-static void every_byte_may_be_any_other(void **state)
-{
-	struct message good = news(UNREGISTER, 0), m;
-	unsigned int at, value;
-
-	(void)state;
-	open_registry("netlink");
-	watch_devices();
-	for (at = 0; at < good.len; at++) {
-		for (value = 0; value < 256; value++) {
-			m = good;
-			m.bytes[at] = value;
-			assert_in_range(feed_message(m), 0, 1);
-		}
-	}
-}
-
-static void several_messages_in_one_packet(void **state)
-{
-	struct message a = news(REGISTER, 9), b = news(UNREGISTER, 0);
-	unsigned char both[1024];
-
-	(void)state;
-	open_registry("netlink");
-	watch_devices();
-	memcpy(both, a.bytes, a.len);
-	memcpy(both + a.len, b.bytes, b.len);
-	assert_int_equal(feed(both, a.len + b.len), 2);
-	assert_true(suspect());
-}
-
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -677,10 +492,6 @@ int main(void)
 		T(an_overrun_means_a_list_with_names),
 		T(a_rename_asks_for_names),
 		T(other_processes_are_not_believed),
-		T(what_is_no_news_is_no_hint),
-		T(every_truncation_is_harmless),
-		T(every_byte_may_be_any_other),
-		T(several_messages_in_one_packet),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

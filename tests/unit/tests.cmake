@@ -3,6 +3,7 @@
 # tests/unit: pieces of the library, and the public interface as such
 ibc_test(unit/test_uevent)
 ibc_test(unit/test_netlink)
+ibc_test(unit/test_netlink_parse)
 foreach(call socket setsockopt sendto recv recvfrom access)
 	target_link_options(test_netlink PRIVATE -Wl,--wrap=${call})
 endforeach()
