@@ -98,8 +98,8 @@ static int64_t last_put(void)
 
 	fake_add("soft0", 0x11);
 	dev = h_device("soft0");
-	data = ibc_alloc_or_get_client_data(dev, &client);
-	check(data);
+	/* not before its add() */
+	wait_for((data = ibc_alloc_or_get_client_data(dev, &client)));
 	fake_remove("soft0", FAKE_WAIT);
 	wait_for(h2_is(dev, IBC_DEVICE_DRAINING) && at_rest());
 	closed_at = 0;
