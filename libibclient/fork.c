@@ -7,6 +7,10 @@
  * closes the child's copies of the descriptors: the kernel would otherwise hold
  * a removed device back for the child.
  *
+ * A child that was forked in a callback may return from it, into the loop of its
+ * parent's registry, whose descriptors are the parent's too. It runs no job
+ * there, touches no descriptor, and the loop ends.
+ *
  * The locks are taken around fork() so that the child finds the lists whole.
  */
 #include <unistd.h>
@@ -21,7 +25,7 @@ _Atomic unsigned int ibc__generation = 1;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int once_error;
 
-static bool ours(struct ibc_registry *reg)
+bool ibc__ours(struct ibc_registry *reg)
 {
 	return reg->generation == ibc__generation;
 }
@@ -32,7 +36,7 @@ static void before_fork(void)
 
 	pthread_mutex_lock(&ibc__registries_lock);
 	TAILQ_FOREACH(reg, &ibc__registries, entry)
-		if (ours(reg))
+		if (ibc__ours(reg))
 			pthread_mutex_lock(&reg->lock);
 	ibc__log_lock();
 }
@@ -43,7 +47,7 @@ static void release(void)
 
 	ibc__log_unlock();
 	TAILQ_FOREACH(reg, &ibc__registries, entry)
-		if (ours(reg))
+		if (ibc__ours(reg))
 			pthread_mutex_unlock(&reg->lock);
 	pthread_mutex_unlock(&ibc__registries_lock);
 }

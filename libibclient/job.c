@@ -28,7 +28,7 @@ bool ibc__run_job(struct ibc_registry *reg)
 	struct ibc__job *job = TAILQ_FIRST(&reg->ready);
 	bool more;
 
-	if (!job)
+	if (!job || !ibc__ours(reg))
 		return false;
 	TAILQ_REMOVE(&reg->ready, job, entry);
 	if (!TAILQ_EMPTY(&reg->ready)) /* this one may take its time */

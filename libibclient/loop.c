@@ -57,7 +57,7 @@ static void write_wake(struct ibc_registry *reg)
 {
 	const uint64_t one = 1;
 
-	if (reg->woken)
+	if (reg->woken || !ibc__ours(reg))
 		return;
 	/* EAGAIN: the count is full, so it is readable anyway */
 	if (write(reg->wake_fd, &one, sizeof(one)) > 0 || errno == EAGAIN)
@@ -218,7 +218,7 @@ static void *dispatcher(void *arg)
 	unsigned int jobs = 0;
 
 	ibc__lock(reg);
-	while (!reg->stopping) {
+	while (!reg->stopping && ibc__ours(reg)) {
 		if (jobs < JOBS_BETWEEN_POLLS && ibc__run_job(reg)) {
 			jobs++;
 		} else if (flush_logs(reg)) {
@@ -334,7 +334,7 @@ void ibc__loop_close(struct ibc_registry *reg)
  */
 static void quieten(struct ibc_registry *reg)
 {
-	if (TAILQ_EMPTY(&reg->ready) && !reg->polling)
+	if (TAILQ_EMPTY(&reg->ready) && !reg->polling && ibc__ours(reg))
 		drain_wake(reg);
 }
 
@@ -346,7 +346,7 @@ static bool run_one(struct ibc_registry *reg, unsigned int *jobs)
 {
 	if (!ibc__run_job(reg))
 		return false;
-	if (++*jobs % JOBS_BETWEEN_POLLS == 0 && !reg->leader)
+	if (++*jobs % JOBS_BETWEEN_POLLS == 0 && !reg->leader && ibc__ours(reg))
 		poll_once(reg, 0);
 	return true;
 }
@@ -358,6 +358,8 @@ static int wait_manual(struct ibc_registry *reg, bool (*done)(void *arg),
 	bool polled = false;
 
 	while (!done(arg)) {
+		if (!ibc__ours(reg))
+			return ECHILD;
 		if (jobs < JOBS_PER_DISPATCH && run_one(reg, &jobs))
 			continue;
 		if (flush_logs(reg))
@@ -389,6 +391,8 @@ int ibc__wait(struct ibc_registry *reg, bool (*done)(void *arg), void *arg,
 		return error;
 	}
 	while (!done(arg)) {
+		if (!ibc__ours(reg))
+			return ECHILD;
 		if (flush_logs(reg))
 			continue;
 		if (deadline <= ibc__now())
@@ -415,7 +419,8 @@ static int dispatch(struct ibc_registry *reg, uint64_t deadline)
 	flush_logs(reg);
 	if (!reg->leader)
 		poll_once(reg, 0);
-	while (!(n = run_due(reg)) && deadline > ibc__now() && !reg->stopping) {
+	while (!(n = run_due(reg)) && deadline > ibc__now() && !reg->stopping &&
+	       ibc__ours(reg)) {
 		if (flush_logs(reg))
 			continue;
 		if (reg->leader)
@@ -424,6 +429,8 @@ static int dispatch(struct ibc_registry *reg, uint64_t deadline)
 			poll_once(reg, deadline);
 	}
 	quieten(reg);
+	if (!ibc__ours(reg))
+		return ECHILD;
 	return n ? 0 : ETIMEDOUT;
 }
 

@@ -455,6 +455,9 @@ extern struct ibc__registries ibc__registries;
 extern pthread_mutex_t ibc__registries_lock;
 extern _Atomic unsigned int ibc__generation;
 
+/* false in a child of the process that opened it */
+bool ibc__ours(struct ibc_registry *reg);
+
 int ibc__fork_init(void);
 void ibc__child_release(struct ibc_registry *reg);
 

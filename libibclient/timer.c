@@ -15,7 +15,7 @@ static void set_timerfd(struct ibc_registry *reg)
 	struct itimerspec spec = {};
 	uint64_t at = first ? first->at : 0;
 
-	if (at == reg->timer_set)
+	if (at == reg->timer_set || !ibc__ours(reg))
 		return;
 	reg->timer_set = at;
 	if (at) {

@@ -324,12 +324,12 @@ static void g03_each_thread_has_its_own_limit(void **state)
 	rec_unregister(&a);
 }
 
-static volatile sig_atomic_t handled;
+static int handled;
 
 static void on_signal(int sig)
 {
 	(void)sig;
-	handled = 1;
+	__atomic_store_n(&handled, 1, __ATOMIC_SEQ_CST);
 }
 
 static void g03_a_signal_does_not_end_the_wait(void **state)
@@ -350,7 +350,7 @@ static void g03_a_signal_does_not_end_the_wait(void **state)
 	while (!polls())
 		sched_yield();
 	check(pthread_kill(w.thread, SIGUSR1) == 0);
-	while (!handled)
+	while (!__atomic_load_n(&handled, __ATOMIC_SEQ_CST))
 		sched_yield();
 	check(!worker_finished(&w));
 	report(dev, IBV_EVENT_SM_CHANGE, 1);
