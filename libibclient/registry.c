@@ -175,7 +175,7 @@ void ibc__registry_free(struct ibc_registry *reg)
 	free(reg);
 }
 
-/* no lock held: a log sink may open registries */
+/* no lock held: a log sink may open registries. Not in the list yet */
 static struct ibc_registry *make(const struct ibc_registry_attr *attr)
 {
 	struct ibc_registry *reg = new_registry();
@@ -188,6 +188,15 @@ static struct ibc_registry *make(const struct ibc_registry_attr *attr)
 		ibc__registry_free(reg);
 		return ibc__null(error);
 	}
+	return reg;
+}
+
+static struct ibc_registry *open_own(const struct ibc_registry_attr *attr)
+{
+	struct ibc_registry *reg = make(attr);
+
+	if (!reg)
+		return NULL;
 	pthread_mutex_lock(&ibc__registries_lock);
 	TAILQ_INSERT_TAIL(&ibc__registries, reg, entry);
 	pthread_mutex_unlock(&ibc__registries_lock);
@@ -196,16 +205,23 @@ static struct ibc_registry *make(const struct ibc_registry_attr *attr)
 	return reg;
 }
 
-/* counts one more user; a child forgets its parent's */
+/*
+ * Counts one more user of the shared one; if there is none, the candidate, if
+ * there is one, becomes it. A child forgets its parent's.
+ */
 static struct ibc_registry *count_shared(struct ibc_registry *candidate)
 {
 	struct ibc_registry *reg;
 
 	pthread_mutex_lock(&ibc__registries_lock);
-	if (shared && shared->generation == ibc__generation)
+	if (shared && shared->generation != ibc__generation)
+		shared = NULL;
+	if (shared) {
 		shared->count++;
-	else
+	} else if (candidate) {
 		shared = candidate;
+		TAILQ_INSERT_TAIL(&ibc__registries, shared, entry);
+	}
 	reg = shared;
 	pthread_mutex_unlock(&ibc__registries_lock);
 	return reg;
@@ -222,13 +238,8 @@ static struct ibc_registry *open_shared(void)
 	if (!mine)
 		return NULL;
 	reg = count_shared(mine);
-	if (reg == mine)
-		return reg;
-	/* not by ibc_close(): this may be a log sink */
-	pthread_mutex_lock(&ibc__registries_lock);
-	TAILQ_REMOVE(&ibc__registries, mine, entry);
-	pthread_mutex_unlock(&ibc__registries_lock);
-	ibc__registry_free(mine);
+	if (reg != mine)
+		ibc__registry_free(mine);
 	return reg;
 }
 
@@ -240,7 +251,7 @@ struct ibc_registry *ibc_open(const struct ibc_registry_attr *attr)
 		error = ibc__fork_init();
 	if (error)
 		return ibc__null(error);
-	return attr ? make(attr) : open_shared();
+	return attr ? open_own(attr) : open_shared();
 }
 
 /* ibc__registries_lock held */
