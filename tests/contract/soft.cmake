@@ -20,7 +20,7 @@ endif()
 foreach(name add order callbacks calls register unregister async data cycle
 	signal refs set adopt removal trigger incarnation event handler fence walk
 	fair situations sticky empty open sources sink dump process fork objects
-	handler_objects holders tracking loop ${timed})
+	handler_objects holders tracking loop child ${timed})
 	set(target on_soft_${name})
 	add_executable(${target} contract/test_${name}.c
 		$<TARGET_OBJECTS:ibclient-objects>

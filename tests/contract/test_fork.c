@@ -4,7 +4,6 @@
  * the threads: all it may do with its parent's registry is close it.
  */
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -331,67 +330,6 @@ static void g19_fork_in_a_callback(void **state)
 	end();
 }
 
-/* ---- a child that returns from the callback ---- */
-
-static struct {
-	pid_t pid;
-	bool child;
-	int file; /* in the child: has the number of one that it closed */
-} returned;
-
-/* its own files have the numbers of the parent's descriptors */
-static void reuse_numbers(void)
-{
-	returned.file = memfd_create("child", MFD_CLOEXEC);
-	check(returned.file >= 0);
-	check(dup2(returned.file, h_reg->wake_fd) >= 0);
-}
-
-/* of a client without the recorder, which would ask the device afterwards */
-static void return_in_child(struct ibc_client *client, struct ibc_device *d,
-			    struct ibc_client_data *borrowed,
-			    const struct ibc_event *event)
-{
-	(void)client, (void)borrowed;
-	check(!returned.child); /* it hears no more */
-	if (d != dev || event->async.event_type != IBV_EVENT_GID_CHANGE)
-		return;
-	returned.pid = fork();
-	if (returned.pid)
-		return;
-	returned.child = true;
-	check(ibc_close(h_reg) == 0);
-	reuse_numbers();
-}
-
-static void g19_a_child_returns_from_a_callback(void **state)
-{
-	struct ibc_client client = { .name = "returns",
-				     .event = return_in_child };
-	int error;
-
-	(void)state;
-	memset(&returned, 0, sizeof(returned));
-	begin();
-	check(ibc_register_client(h_reg, &client) == 0);
-	h_fence();
-	fake_context_event(context, IBV_EVENT_GID_CHANGE, 1);
-	fake_context_event(context, IBV_EVENT_SM_CHANGE, 1);
-	error = ibc_dispatch(h_reg, -1);
-	if (returned.child) {
-		check(error == ECHILD);
-		check(lseek(returned.file, 0, SEEK_END) == 0);
-		child_is_content();
-	}
-	wait_child(returned.pid);
-	check(error == 0);
-	wait_for(h_count(&a, H_EVENT) == 2);
-	check(ibc_unregister_client(&client) == 0);
-	end();
-}
-
-/* ---- a child of another thread ---- */
-
 static void g19_fork_while_a_callback_runs(void **state)
 {
 	struct gate gate = {};
@@ -552,7 +490,6 @@ int main(void)
 		IN_NONE(g19_the_shared_one_is_not_shared_with_a_child),
 #endif
 		IN_ALL(g19_fork_in_a_callback),
-		IN_MANUAL(g19_a_child_returns_from_a_callback),
 		IN_PARALLEL(g19_fork_while_a_callback_runs),
 		IN_ALL(g19_fork_while_a_thread_waits),
 		IN_ALL(g19_fork_in_the_log_sink),

@@ -7,8 +7,6 @@
  */
 #include <poll.h>
 #include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "harness2.h"
 
@@ -394,36 +392,6 @@ static void g03_beside_a_registry_with_a_thread(void **state)
 	rec_unregister(&a);
 }
 
-/* a child has copies of what the loop polls; when it closes them nothing ends */
-static void g19_a_loop_goes_on_beside_a_child(void **state)
-{
-	int status;
-	pid_t pid;
-
-	(void)state;
-	fake_add("soft0", 1);
-	rec_init(&a, "a", 0);
-	rec_register(&a);
-	quiet();
-	pid = fork();
-	if (!pid) {
-		check(ibc_get_fd(h_reg) == -1 && errno == ECHILD);
-		check(ibc_dispatch(h_reg, 0) == ECHILD);
-		check(ibc_close(h_reg) == 0);
-		_exit(0);
-	}
-	check(waitpid(pid, &status, 0) == pid);
-	check(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-	quiet();
-	fake_event("soft0", IBV_EVENT_LID_CHANGE, 1);
-	loop_until(h_count(&a, H_EVENT) == 1);
-	fake_remove("soft0", FAKE_WAIT);
-	check(ibc_rescan(h_reg) == 0);
-	loop_until(h_count(&a, H_GONE) == 1);
-	quiet();
-	rec_unregister(&a);
-}
-
 /* ---- fairness ---- */
 
 #define STORM 200
@@ -512,7 +480,6 @@ int main(void)
 		IN_MANUAL(g03_each_thread_has_its_own_limit),
 		IN_MANUAL(g03_a_signal_does_not_end_the_wait),
 		IN_MANUAL(g03_beside_a_registry_with_a_thread),
-		IN_MANUAL(g19_a_loop_goes_on_beside_a_child),
 		IN_MANUAL(g16_a_storm_on_one_does_not_starve_another),
 		IN_MANUAL(g03_a_storm_does_not_outlast_a_limit),
 	};

@@ -4,7 +4,7 @@
 set(HARNESS2 contract/harness.c contract/harness2.c)
 
 foreach(name adopt removal trigger incarnation stale event sticky empty open sources
-		invalid sink dump process fork loop)
+		invalid sink dump process fork child loop)
 	ibc_test(contract/test_${name} ${HARNESS2})
 endforeach()
 
