@@ -88,23 +88,10 @@ case_source_inotify_alone() {
 	comes_and_goes
 }
 
-case_source_timer_alone() {
-	have_rxe rxe0
-	start_monitor env IBC_SOURCES=timer --
-	comes_and_goes
-}
-
 # A rootless container: no uevents, no RDMA netlink, no rights.
 case_rootless_container() {
 	have_rxe rxe0
 	start_monitor "${as_nobody[@]}" unshare -Urn --
-	comes_and_goes
-}
-
-case_rootless_container_by_inotify() {
-	have_rxe rxe0
-	start_monitor env IBC_SOURCES=inotify "${as_nobody[@]}" \
-		unshare -Urn --
 	comes_and_goes
 }
 

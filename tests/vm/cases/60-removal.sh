@@ -19,15 +19,18 @@
 # What an open device's context tells (async, probe) must be left out expressly.
 declare -ga table_sources=(all uevent netlink inotify async probe timer)
 
-only() {
+# Sets $chosen.
+choose() {
 	local words=$1
+	chosen=()
+	[ "$1" != all ] || return 0
 	[ "$1" = async ] || words+=,-async
 	[ "$1" = probe ] || words+=,-probe
-	echo "$words"
+	chosen=(env "IBC_SOURCES=$words")
 }
 
 # How long a source that cannot know is watched.
-blind_ms=500
+blind_ms=300
 
 declare -gA cells=() # this file is read in a function
 
@@ -55,8 +58,9 @@ is_refused() {
 	esac
 }
 
-# make_device DRIVER
+# make_device DRIVER: what was refused has left the last one there.
 make_device() {
+	[ ! -e /sys/class/infiniband/dev0 ] || return 0
 	case $1 in
 	stock) have_rxe dev0 ;;
 	patched)
@@ -84,53 +88,53 @@ removing_command() {
 	esac
 }
 
-# What a cell left.
-remove_device() {
-	[ "$1" != netns ] ||
-		ip netns exec ibc-other rdma link delete dev0 2>/dev/null || true
-	[ ! -e /sys/class/infiniband/dev0 ] || rdma link delete dev0
+# set_ms NAME MICROSECONDS. Below zero: the library woke up before the readers.
+set_ms() {
+	local abs=${2#-} sign=
+	[ "$2" = "$abs" ] || sign=-
+	printf -v "$1" '%s%d.%d' "$sign" $((abs / 1000)) $((abs % 1000 / 100))
 }
 
-# Below zero: the library woke up before the bare readers.
-ms() {
-	local abs=${1#-} sign=
-	[ "$1" = "$abs" ] || sign=-
-	printf '%s%d.%d' "$sign" $((abs / 1000)) $((abs % 1000 / 100))
-}
-
-# What vm_removal printed, in words.
-cell_text() {
-	local first
+# Sets $text: what vm_removal printed, in words.
+tell_cell() {
+	local first after held=-
 	if [ "$status" != 0 ]; then
-		echo refused
+		text=refused
 	elif [ "$blind" = 1 ]; then
-		echo blind
+		text=blind
 	else
-		first=$(sed 's/.*(told by \(.*\))$/\1/' <<<"$reason")
-		if [ "$put_us" -lt 0 ]; then
-			echo "$first $(ms "$sign_us") -"
-		else
-			echo "$first $(ms "$sign_us") +$(ms "$put_us")"
-		fi
+		first=${reason##*(told by }
+		set_ms after "$sign_us"
+		[ "$put_us" -lt 0 ] || {
+			set_ms held "$put_us"
+			held=+$held
+		}
+		text="${first%)} $after $held"
 	fi
 }
 
 # run_cell DRIVER WAY SOURCE
 run_cell() {
-	local status removes blind sign_us put_us reason command line wait=20000
+	local status removes blind sign_us put_us reason command text line
+	local wait=20000
 	local options=() chosen=()
 	make_device "$1"
 	removing_command "$1" "$2"
 	can_tell "$1" "$2" "$3" || wait=$blind_ms
 	[ "$1" != patched ] || options=(-k)
-	[ "$3" = all ] || chosen=(env "IBC_SOURCES=$(only "$3")")
-	line=$("${chosen[@]}" vm_removal -w $wait "${options[@]}" dev0 "${command[@]}" \
-		2>"$IBC_RUN/said") || { cat "$IBC_RUN/said"; return 1; }
+	choose "$3"
+	line=$("${chosen[@]}" vm_removal -w $wait "${options[@]}" dev0 \
+		"${command[@]}" 2>"$IBC_RUN/said") || {
+		cat "$IBC_RUN/said"
+		return 1
+	}
 	echo "$1 $2 $3: $line"
 	eval "$line"
-	cells[$2-$3]=$(cell_text)
+	tell_cell
+	cells[$2-$3]=$text
 	check_cell "$@" || wrong+=("$1, $2, $3: $line")
-	remove_device "$2"
+	[ "$2" != netns ] || [ "$status" != 0 ] ||
+		ip netns exec ibc-other rdma link delete dev0
 }
 
 # check_cell DRIVER WAY SOURCE, with the variables of run_cell

@@ -63,10 +63,10 @@ case_remove_and_close_are_prompt() { # 300 s
 # In a rootless container a node is all that is heard of a device; when the device
 # itself is there, an add's reference, the kernel tells others.
 case_rootless_by_inotify_within_100_ms() { # 120 s
-	rounds_of 9 env IBC_SOURCES=inotify -- -r
+	rounds_of 5 env IBC_SOURCES=inotify -- -r
 	measured "add() $(of add_us) µs after the kernel said to others that" \
 		"the device is there, remove() $(of remove_us) µs after the" \
-		"bare reader of inotify; medians of 9"
+		"bare reader of inotify; medians of 5"
 	check "add()" test "$(of add_us)" -le 100000
 	check "remove()" test "$(of remove_us)" -le 100000
 }
@@ -76,10 +76,10 @@ case_rootless_by_timer_within_one_interval() { # 120 s
 	local interval
 	interval=$(IBC_SOURCES=timer vm_removal -s |
 		sed -n 's/^timer: active (every \([0-9]*\) ms.*/\1/p')
-	rounds_of 5 env IBC_SOURCES=timer -- -r
+	rounds_of 3 env IBC_SOURCES=timer -- -r
 	measured "every $interval ms: add() $(of add_us) µs, at most" \
 		"$(of add_max_us) µs, remove() $(of remove_us) µs, at most" \
-		"$(of remove_max_us) µs after the kernel's sign; medians of 5"
+		"$(of remove_max_us) µs after the kernel's sign; medians of 3"
 	check "adds" test "$(of add_max_us)" -le $((interval * 1000 + 250000))
 	check "removes" \
 		test "$(of remove_max_us)" -le $((interval * 1000 + 250000))
