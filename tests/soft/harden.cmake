@@ -4,7 +4,11 @@
 soft_test(test_channel)
 soft_test(test_details)
 soft_test(test_end)
-soft_test(test_forks)
+# gcc's AddressSanitizer does not take its allocator's lock around fork(): a child of
+# a process with busy threads waits for ever in its first malloc().
+if(NOT IBC_SANITIZE MATCHES address)
+	soft_test(test_forks)
+endif()
 soft_test(test_marks)
 soft_test(test_path)
 soft_test(test_storm)
