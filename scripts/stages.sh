@@ -91,6 +91,9 @@ stage_tsan() {
 # build behind valgrind, with time for it. Scripts are not programs.
 stage_valgrind() {
 	local dir=$BUILD/valgrind
+	# it computes more than it waits
+	# shellcheck disable=SC2034 # run_ctest uses it
+	local ctest_options=(-j "$(nproc)")
 	build_gcc || return 1
 	mkdir -p "$dir"
 	(cd "$BUILD/release" && ctest --show-only=json-v1) |
