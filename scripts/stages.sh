@@ -76,6 +76,7 @@ sanitized() {
 
 # Options of the sanitizers are set by the tests, in tests/CMakeLists.txt.
 stage_asan() {
+	[ -z "$vm_to_come" ] || build_modules_ahead
 	sanitized asan address,undefined
 }
 
@@ -135,9 +136,26 @@ consumer() {
 		LD_LIBRARY_PATH=$lib "$root/consumer-cxx" >/dev/null
 }
 
+# The modules of the VM stages take a minute for each kernel. Where those stages
+# are to come they are built beside the tests of a stage that has time for it. What
+# goes wrong here goes wrong there again, and is told there.
+vm_to_come=
+modules_ahead=
+build_modules_ahead() {
+	local series kernel
+	mkdir -p "$BUILD/log"
+	for series in $vm_to_come; do
+		kernel=$("$TOP/tests/vm/fetch-kernel" "$series") &&
+			nice "$TOP/tests/vm/build-modules" "$kernel"
+	done >"$BUILD/log/vm-modules.log" 2>&1 </dev/null &
+	modules_ahead=$!
+}
+
 # vm SERIES
 vm_stage() {
 	local kernel status=0 log=$BUILD/log/vm-$1.log
+	[ -z "$modules_ahead" ] || wait "$modules_ahead" || true
+	modules_ahead=
 	build_gcc || return 1
 	kernel=$("$TOP/tests/vm/fetch-kernel" "$1") || status=$?
 	case $status in
@@ -199,6 +217,9 @@ run_tests() {
 	done
 	mapfile -t groups < <(printf '%s\n' "${groups[@]}" | sort -u)
 	need "${groups[@]}"
+	for stage in "$@"; do
+		[[ $stage != vm-* ]] || vm_to_come+=" ${stage#vm-}"
+	done
 	for stage in "$@"; do
 		run_stage "$stage"
 	done
