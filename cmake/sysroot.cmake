@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# What the toolchain files have in common: everything comes from IBC_SYSROOT, the
+# libraries of IBC_TRIPLET, and is found there when the programs run.
+list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES IBC_SYSROOT)
+set(CMAKE_SYSROOT ${IBC_SYSROOT})
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
+set(ENV{PKG_CONFIG_SYSROOT_DIR} ${IBC_SYSROOT})
+set(ENV{PKG_CONFIG_LIBDIR}
+	${IBC_SYSROOT}/usr/lib/${IBC_TRIPLET}/pkgconfig:${IBC_SYSROOT}/usr/share/pkgconfig)
+set(CMAKE_BUILD_RPATH
+	${IBC_SYSROOT}/lib/${IBC_TRIPLET};${IBC_SYSROOT}/usr/lib/${IBC_TRIPLET})
