@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "input.h"
 #include "preload.h"
 #include "scratch.h"
 
@@ -33,43 +34,10 @@ int __wrap_clock_nanosleep(clockid_t clock, int flags,
 	return 0;
 }
 
-struct input {
-	const uint8_t *data;
-	size_t size;
-};
-
 static struct softverbs *sv;
 static struct ibv_device *device;
 static char *good_state;
 static size_t good_len;
-
-static uint8_t byte(struct input *in)
-{
-	if (!in->size)
-		return 0;
-	in->size--;
-	return *in->data++;
-}
-
-/* '0' is 0, so that small ones can be written in a text */
-static uint8_t number(struct input *in)
-{
-	return byte(in) - '0';
-}
-
-/* the next bytes, their number first */
-static size_t bytes(struct input *in, uint8_t *buf, size_t max)
-{
-	size_t len = number(in), i;
-
-	if (len > max)
-		len = max;
-	if (len > in->size)
-		len = in->size;
-	for (i = 0; i < len; i++)
-		buf[i] = byte(in);
-	return len;
-}
 
 static void start(void)
 {
