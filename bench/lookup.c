@@ -1,290 +1,235 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * What a lookup costs: get and put of a device's data, beside what a program
- * would write instead. All contenders run in this process, in turns, so that
- * whatever else the machine does hits them alike; ratios of medians count, not
- * nanoseconds.
+ * The suite "lookup": each way of finding, holding and dropping a device's data, for
+ * each table of slots and number of threads; and what is to hold of the ratios.
  *
- *	bench_lookup [-j]
+ * Each way checks each slot before, and its counts after: a loop that did not do
+ * what it says would be fast, too.
  */
-#include <inttypes.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
-#include <infiniband/ibclient.h>
+#include "device_list.h"
+#include "ours.h"
+#include "suites.h"
+#include "writers.h"
 
-#include "fake.h"
-
-#define ROUNDS	    21
-#define LOOPS	    200000
-#define MAX_THREADS 2
-#define LIST_LENGTH 8 /* devices that the list walk may pass */
-
-/* a registry as usual, and one that remembers who holds each reference */
-static struct side {
-	struct ibc_registry *reg;
-	struct ibc_device *device;
-	struct ibc_client client;
-} plain, tracked;
-
-/* ---- the contenders: each does LOOPS lookups and releases ---- */
-
-static void get_and_put(struct side *side)
-{
-	int i;
-
-	for (i = 0; i < LOOPS; i++)
-		ibc_put_client_data(
-			ibc_get_client_data(side->device, &side->client));
-}
-
-static void ours(void)
-{
-	get_and_put(&plain);
-}
-
-static void ours_tracked(void)
-{
-	get_and_put(&tracked);
-}
-
-static _Atomic uint64_t shared_count = 1;
-
-/* the floor: one counter, no lookup */
-static void shared_atomic(void)
-{
-	int i;
-
-	for (i = 0; i < LOOPS; i++) {
-		atomic_fetch_add_explicit(&shared_count, 1,
-					  memory_order_acquire);
-		atomic_fetch_sub_explicit(&shared_count, 1,
-					  memory_order_acq_rel);
-	}
-}
-
-struct entry {
-	struct entry *next;
-	const void *key;
-	unsigned int refs;
+/* the first one is what ratios refer to; the order is that of the tables */
+static const struct way *const ways[] = {
+	&way_ours,    &way_tracked,   &way_inline,    &way_in_so,
+	&way_objects, &way_mutex,     &way_rwlock,    &way_spinlock,
+	&way_spdk,    &way_spdk_list, &way_librdmacm, &way_nccl,
+#ifdef HAVE_URCU
+	&way_urcu_bp, &way_urcu_memb, &way_kernel,
+#endif
 };
 
-static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct entry *list;
+#define NUM_WAYS (sizeof(ways) / sizeof(ways[0]))
 
-static struct entry *list_get(const void *key)
-{
-	struct entry *e;
-
-	pthread_mutex_lock(&list_lock);
-	for (e = list; e && e->key != key; e = e->next)
-		;
-	if (e)
-		e->refs++;
-	pthread_mutex_unlock(&list_lock);
-	return e;
-}
-
-static void list_put(struct entry *e)
-{
-	pthread_mutex_lock(&list_lock);
-	e->refs--;
-	pthread_mutex_unlock(&list_lock);
-}
-
-/* what most programs have: a mutex, a list by context, a count */
-static void mutex_list(void)
-{
-	int i;
-
-	for (i = 0; i < LOOPS; i++)
-		list_put(list_get(plain.device));
-}
-
-static const struct contender {
-	const char *name;
-	void (*run)(void);
-} contenders[] = {
-	{ "libibclient get+put", ours },
-	{ "the same, tracked", ours_tracked },
-	{ "one shared atomic", shared_atomic },
-	{ "mutex + list", mutex_list },
+static const struct {
+	unsigned int devices, clients, slots;
+} sizes[] = {
+	{ LEAST_DEVICES, 1, 1 },
+	{ LEAST_DEVICES, 8, 64 },
+	{ 256, 256, 65536 },
 };
 
-#define NUM_CONTENDERS (sizeof(contenders) / sizeof(contenders[0]))
+#define NUM_SIZES  3
+#define NUM_COUNTS 4
 
-/* ---- measuring ---- */
+static const unsigned int thread_counts[NUM_COUNTS] = { 1, 2, 4, 8 };
 
-static double now_ns(void)
-{
-	struct timespec ts;
+/* medians of get and put */
+static double medians[NUM_SIZES][NUM_COUNTS][NUM_WAYS];
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1e9 + ts.tv_nsec;
-}
-
-struct team {
-	const struct contender *contender;
-	pthread_barrier_t start;
-	double ns[MAX_THREADS];
+enum operation {
+	GET_PUT,
+	ALLOC_PUT,
+	HOLD_PUT,
+	NUM_OPERATIONS,
 };
 
-struct member {
-	struct team *team;
-	unsigned int number;
+static const char *const operation_names[NUM_OPERATIONS] = {
+	"get+put",
+	"alloc_or_get+put",
+	"hold+put",
 };
 
-static void *run_member(void *arg)
+static bool takes_part(const struct way *way, const struct table *t)
 {
-	struct member *member = arg;
-	struct team *team = member->team;
-	double begin;
-
-	pthread_barrier_wait(&team->start);
-	begin = now_ns();
-	team->contender->run();
-	team->ns[member->number] = (now_ns() - begin) / LOOPS;
-	return NULL;
+	return !way->max_slots || t->slots <= way->max_slots;
 }
 
-/* nanoseconds for one get and put, per thread: the mean of the threads */
-static double measure(const struct contender *contender, unsigned int threads)
+static void open_ways(const struct table *t, void **contexts)
 {
-	struct team team = { .contender = contender };
-	struct member members[MAX_THREADS];
-	pthread_t ids[MAX_THREADS];
-	double sum = 0;
 	unsigned int i;
 
-	pthread_barrier_init(&team.start, NULL, threads);
-	for (i = 0; i < threads; i++) {
-		members[i] = (struct member){ &team, i };
-		if (pthread_create(&ids[i], NULL, run_member, &members[i]))
-			abort();
-	}
-	for (i = 0; i < threads; i++) {
-		pthread_join(ids[i], NULL);
-		sum += team.ns[i];
-	}
-	pthread_barrier_destroy(&team.start);
-	return sum / threads;
-}
-
-static int compare(const void *a, const void *b)
-{
-	const double *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
-static void report(bool json, const char *name, unsigned int threads,
-		   const double *ns, double floor)
-{
-	double median = ns[ROUNDS / 2];
-
-	if (json)
-		printf("{\"bench\": \"lookup\", \"name\": \"%s\", "
-		       "\"threads\": %u, \"median_ns\": %.2f, \"min_ns\": %.2f, "
-		       "\"max_ns\": %.2f, \"ratio\": %.3f}\n",
-		       name, threads, median, ns[0], ns[ROUNDS - 1],
-		       median / floor);
-	else
-		printf("%-22s %u thread%s  %8.1f ns  (%.1f to %.1f)  %6.2f x\n",
-		       name, threads, threads > 1 ? "s" : " ", median, ns[0],
-		       ns[ROUNDS - 1], median / floor);
-}
-
-static void run(bool json, unsigned int threads)
-{
-	double ns[NUM_CONTENDERS][ROUNDS];
-	unsigned int i, round;
-
-	for (round = 0; round < ROUNDS; round++)
-		for (i = 0; i < NUM_CONTENDERS; i++)
-			ns[i][round] = measure(&contenders[i], threads);
-	for (i = 0; i < NUM_CONTENDERS; i++)
-		qsort(ns[i], ROUNDS, sizeof(double), compare);
-	for (i = 0; i < NUM_CONTENDERS; i++)
-		report(json, contenders[i].name, threads, ns[i],
-		       ns[0][ROUNDS / 2]);
-}
-
-/* ---- the device ---- */
-
-static struct ibc_client_data *alloc(struct ibc_client *c,
-				     struct ibc_device *dev)
-{
-	(void)c;
-	(void)dev;
-	return calloc(1, sizeof(struct ibc_client_data));
-}
-
-static void free_data(struct ibc_client_data *data)
-{
-	free(data);
-}
-
-static void make_list(struct entry *entries)
-{
-	int i;
-
-	for (i = 0; i < LIST_LENGTH; i++) {
-		entries[i].key = i == LIST_LENGTH / 2 ? plain.device : NULL;
-		entries[i].next = list;
-		list = &entries[i];
+	ours_devices(t);
+	for (i = 0; i < NUM_WAYS; i++) {
+		contexts[i] = NULL;
+		if (!takes_part(ways[i], t))
+			continue;
+		contexts[i] = ways[i]->open(t);
+		if (!ways[i]->check(contexts[i]))
+			fail("%s does not find, hold or drop what is there",
+			     ways[i]->name);
 	}
 }
 
-static bool open_side(struct side *side, uint32_t flags)
+static void close_ways(void **contexts)
 {
-	const struct ibc_registry_attr attr = { .flags = flags };
+	unsigned int i;
 
-	side->client.name = "bench";
-	side->client.alloc_client_data = alloc;
-	side->client.free_client_data = free_data;
-	side->reg = ibc_open(&attr);
-	if (!side->reg || ibc_register_client(side->reg, &side->client))
-		return false;
-	side->device = ibc_get_device_by_name(side->reg, "fake0");
-	if (!side->device)
-		return false;
-	ibc_put_client_data(
-		ibc_alloc_or_get_client_data(side->device, &side->client));
-	return true;
+	for (i = 0; i < NUM_WAYS; i++)
+		if (contexts[i] && !ways[i]->close(contexts[i]))
+			fail("%s has not dropped all that it has held, or "
+			     "more",
+			     ways[i]->name);
+	ours_no_devices();
 }
 
-static bool close_side(struct side *side)
+/* NULL: it has no such operation */
+static void (*loop_of(const struct way *way,
+		      enum operation operation))(void *, unsigned int, uint64_t,
+						 uint64_t)
 {
-	ibc_put_device(side->device);
-	return !ibc_unregister_client(&side->client) && !ibc_close(side->reg);
-}
-
-int main(int argc, char **argv)
-{
-	bool json = argc > 1 && strcmp(argv[1], "-j") == 0;
-	struct entry entries[LIST_LENGTH] = {};
-	unsigned int threads;
-
-	unsetenv("IBC_TRACK_REFS");
-	fake_start();
-	fake_add("fake0", 1);
-	if (!open_side(&plain, 0) ||
-	    !open_side(&tracked, IBC_REGISTRY_TRACK_REFS)) {
-		fprintf(stderr, "bench_lookup: cannot set up a device\n");
-		return 1;
+	switch (operation) {
+	case GET_PUT:
+		return way->get_put;
+	case ALLOC_PUT:
+		return way->alloc_put;
+	default:
+		return way->hold_put;
 	}
-	make_list(entries);
-	if (!json)
-		printf("Lookup of a device's data, %d rounds; ratio to ours "
-		       "(%ld CPUs)\n",
-		       ROUNDS, sysconf(_SC_NPROCESSORS_ONLN));
-	for (threads = 1; threads <= MAX_THREADS; threads++)
-		run(json, threads);
-	return !close_side(&tracked) || !close_side(&plain) || !fake_stop();
+}
+
+/* @which: of each contender, its number in ways */
+static unsigned int contenders_of(enum operation operation, void **contexts,
+				  struct contender *contenders,
+				  unsigned int *which)
+{
+	unsigned int i, num = 0;
+
+	for (i = 0; i < NUM_WAYS; i++) {
+		if (!contexts[i] || !loop_of(ways[i], operation))
+			continue;
+		which[num] = i;
+		contenders[num++] = (struct contender){
+			.name = ways[i]->name,
+			.what = ways[i]->what,
+			.run = loop_of(ways[i], operation),
+			.enter = ways[i]->enter,
+			.leave = ways[i]->leave,
+			.context = contexts[i],
+		};
+	}
+	return num;
+}
+
+static void measure_operation(unsigned int size, enum operation operation,
+			      void **contexts)
+{
+	struct contender contenders[NUM_WAYS];
+	struct figures figures[NUM_WAYS];
+	unsigned int which[NUM_WAYS], count, i;
+	struct benchmark b = {
+		.name = "lookup",
+		.operation = operation_names[operation],
+		.slots = sizes[size].slots,
+		.warm = sizes[size].slots,
+		.contenders = contenders,
+	};
+
+	b.num = contenders_of(operation, contexts, contenders, which);
+	for (count = 0; count < (quickly() ? 2 : NUM_COUNTS); count++) {
+		b.threads = thread_counts[count];
+		measure(&b, figures);
+		for (i = 0; operation == GET_PUT && i < b.num; i++)
+			medians[size][count][which[i]] = figures[i].median;
+	}
+}
+
+static void measure_size(unsigned int size)
+{
+	struct table *t = table_make(sizes[size].devices, sizes[size].clients,
+				     sizes[size].slots);
+	enum operation operation;
+	void *contexts[NUM_WAYS];
+
+	open_ways(t, contexts);
+	for (operation = 0; operation < NUM_OPERATIONS; operation++)
+		measure_operation(size, operation, contexts);
+	close_ways(contexts);
+	table_free(t);
+}
+
+/* ---- what is to hold ---- */
+
+static double median(unsigned int slots, unsigned int threads,
+		     const struct way *way)
+{
+	unsigned int size = 0, count = 0, i = 0;
+
+	while (sizes[size].slots != slots)
+		size++;
+	while (thread_counts[count] != threads)
+		count++;
+	while (ways[i] != way)
+		i++;
+	return medians[size][count][i];
+}
+
+static void verdicts(void)
+{
+	double one = median(1, 1, &way_ours), two = median(1, 2, &way_ours);
+	double many = median(65536, 1, &way_ours);
+
+	verdict("get+put, 1 thread: to a shared atomic in a .so",
+		one / median(1, 1, &way_in_so), AT_MOST, 1.5);
+	verdict("get+put, 1 thread: mutex + list to it",
+		median(1, 1, &way_mutex) / one, AT_LEAST, 2);
+	if (num_cpus() > 1) {
+		verdict("get+put, 2 threads: to 1 thread", two / one, AT_MOST,
+			1.15);
+		verdict("get+put, 2 threads: mutex + list to it",
+			median(1, 2, &way_mutex) / two, AT_LEAST, 5);
+		verdict("get+put, 2 threads: a shared atomic in a .so to it",
+			median(1, 2, &way_in_so) / two, AT_LEAST, 2);
+	} else {
+		note("With one CPU there is nothing to be said of two "
+		     "threads.");
+	}
+	verdict("get+put, 65536 slots: to an array of shared atomics (.so)",
+		many / median(65536, 1, &way_in_so), AT_MOST, 1.5);
+	verdict("  the same to shared atomics in objects of their own (.so)",
+		many / median(65536, 1, &way_objects), AT_MOST, 1.5);
+}
+
+static void introduce(void)
+{
+	unsigned int i;
+
+	note("\nWays of looking up:");
+	for (i = 0; i < NUM_WAYS; i++)
+		note("  %-30s %s", ways[i]->name, ways[i]->what);
+#ifndef HAVE_URCU
+	note("liburcu was not there when this was built: RCU and the kernel's "
+	     "way are left out.");
+#endif
+	note("SPDK's device list is\n  %s.", device_list_kind());
+}
+
+void bench_lookup(void)
+{
+	unsigned int size;
+
+	introduce();
+	/* what a registry's threads do is not to be beside the first thread */
+	pin(1);
+	for (size = 0; size < NUM_SIZES; size++)
+		if (!quickly() || sizes[size].slots <= 64)
+			measure_size(size);
+	if (!quickly())
+		verdicts();
+	measure_writers();
 }

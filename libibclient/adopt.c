@@ -9,8 +9,6 @@
  * list ever had. One that the list does not have then (it is of another network
  * namespace, or going already) ends by what its own descriptor or verbs say.
  */
-#include <sys/epoll.h>
-
 #include "private.h"
 
 static void identify(struct ibv_context *context, struct ibc__identity *id,
@@ -46,20 +44,14 @@ static struct ibc_device *find_context(struct ibc_registry *reg,
 /* lock held: adopted before, or the registry's own */
 static int adopt_again(struct ibc_device *dev, uint32_t flags)
 {
-	struct ibv_context *context = dev->context;
-	int error;
+	int error = 0;
 
 	if (!ibc__device_live(dev))
 		return ENODEV;
-	if (dev->adopted && flags & IBC_ADOPT_READ_EVENTS &&
-	    !dev->read_events) {
-		ibc__events_unwatch(dev);
-		error = ibc__events_watch(dev, context, true);
-		if (error) {
-			ibc__events_watch(dev, context, false);
-			return error;
-		}
-	}
+	if (dev->adopted && flags & IBC_ADOPT_READ_EVENTS && !dev->read_events)
+		error = ibc__events_watch(dev, dev->context, true);
+	if (error)
+		return error;
 	dev->users++;
 	return 0;
 }
@@ -92,10 +84,12 @@ static int adopt_new(struct ibc_registry *reg, struct ibv_context *context,
 /* no lock held; a list that cannot be read now is read later */
 static void look_for_it(struct ibc_registry *reg)
 {
-	if (!ibc__scan(reg, false, IBC_BY_LIBRARY))
+	int error = ibc__scan(reg, false, IBC_BY_LIBRARY);
+
+	if (!error)
 		return;
 	ibc__lock(reg);
-	ibc__kick(&reg->scan_job);
+	ibc__scan_failed(reg, error);
 	ibc__unlock(reg);
 }
 
@@ -111,6 +105,8 @@ struct ibc_device *ibc_adopt_context(struct ibc_registry *reg,
 
 	if (!error && (!context || flags & ~IBC_ADOPT_READ_EVENTS))
 		error = EINVAL;
+	if (!error)
+		error = ibc__registry_hears(reg);
 	if (error)
 		return ibc__null(error);
 	identify(context, &id, name, sizeof(name));

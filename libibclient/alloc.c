@@ -11,6 +11,7 @@
  * chain, which may run through several registries; it nests inside reg->lock.
  */
 #include "data.h"
+#include "quick.h"
 
 struct waiter {
 	TAILQ_ENTRY(waiter) entry;
@@ -99,7 +100,6 @@ static int settle(struct ibc__slot *slot, struct ibc_client *client,
 		*data = present->data;
 		return 0;
 	}
-	atomic_store(&attempt->ref->word, 0);
 	ibc__slot_publish(slot, attempt->ref, callers + (unused ? 0 : 1));
 	return 0;
 }
@@ -137,7 +137,7 @@ static int conclude(struct ibc__slot *slot, struct ibc_client *client,
 		reg->stats.allocs++;
 		error = settle(slot, client, attempt, data);
 		if (error || *data != made) {
-			atomic_store(&attempt->ref->word, IBC_REF_CLOSED | 1);
+			ibc__ref_first(attempt->ref);
 			*surplus = attempt->ref;
 		}
 	} else {
@@ -198,13 +198,17 @@ static int alloc_or_get(struct ibc__slot *slot, struct ibc_client *client,
 	return make_attempt(slot, client, data);
 }
 
-struct ibc_client_data *ibc_alloc_or_get_client_data(struct ibc_device *dev,
-						     struct ibc_client *client)
+/* @taken: where a reference was taken on what may not be the client's; or 0 */
+static __attribute__((noinline)) struct ibc_client_data *
+alloc_otherwise(struct ibc_device *dev, struct ibc_client *client,
+		uintptr_t taken, void *caller)
 {
 	struct ibc__slot *slot = ibc__data_slot(dev, client);
 	struct ibc_client_data *data;
 	int error;
 
+	if (taken)
+		ibc__ref_put(ibc__found_ref(dev, taken));
 	if (!slot)
 		return NULL;
 	data = ibc__slot_get(slot, client);
@@ -216,6 +220,12 @@ struct ibc_client_data *ibc_alloc_or_get_client_data(struct ibc_device *dev,
 			return ibc__null(error);
 	}
 	if (data)
-		ibc__came(ibc__data_ref(data), __builtin_return_address(0));
+		ibc__came(ibc__data_ref(data), caller);
 	return data;
+}
+
+struct ibc_client_data *ibc_alloc_or_get_client_data(struct ibc_device *dev,
+						     struct ibc_client *client)
+{
+	return ibc__quick_get(dev, client, alloc_otherwise);
 }

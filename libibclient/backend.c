@@ -39,6 +39,25 @@ static const char *get_device_node(struct ibv_device *device)
 	return device->dev_name;
 }
 
+/* all of it that there is room for, or -1 and errno */
+static ssize_t read_all(int fd, char *buf, size_t size)
+{
+	size_t len = 0;
+	ssize_t n;
+
+	while (len < size) {
+		n = read(fd, buf + len, size - len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		if (n == 0)
+			break;
+		len += n;
+	}
+	return len;
+}
+
 /* the first line of a file */
 static int read_line(const char *path, char *buf, size_t size)
 {
@@ -48,8 +67,8 @@ static int read_line(const char *path, char *buf, size_t size)
 
 	if (fd < 0)
 		return errno;
-	len = read(fd, buf, size - 1);
-	error = len < 0 ? errno : len == 0 ? ENODATA : 0;
+	len = read_all(fd, buf, size - 1);
+	error = len < 0 ? errno : 0;
 	close(fd);
 	if (error)
 		return error;
@@ -58,21 +77,24 @@ static int read_line(const char *path, char *buf, size_t size)
 	return buf[0] ? 0 : ENODATA;
 }
 
-/* is it this device's, and not that of another which reuses the node? */
-static bool has_guid(struct ibv_device *device, const char *name)
+/* 0 if it is this device's, and not that of another which reuses the node */
+static int check_guid(struct ibv_device *device, const char *name)
 {
 	char path[512], line[64], want[64];
 	const uint8_t *g;
 	__be64 guid = ibv_get_device_guid(device);
+	int error;
 
 	snprintf(path, sizeof(path), "%s/class/infiniband/%s/node_guid",
 		 ibv_get_sysfs_path(), name);
-	if (read_line(path, line, sizeof(line)))
-		return false;
+	error = read_line(path, line, sizeof(line));
+	if (error)
+		return ibc__out_of_resources(error) ? error : ESTALE;
 	g = (const uint8_t *)&guid;
 	snprintf(want, sizeof(want), "%02x%02x:%02x%02x:%02x%02x:%02x%02x",
 		 g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7]);
-	return strcmp(line, want) == 0;
+	/* 0: libibverbs could not read it when it made the list */
+	return !guid || strcmp(line, want) == 0 ? 0 : ESTALE;
 }
 
 static int read_device_name(struct ibv_device *device, char *buf, size_t size)
@@ -88,8 +110,10 @@ static int read_device_name(struct ibv_device *device, char *buf, size_t size)
 	error = read_line(path, name, sizeof(name));
 	if (error)
 		return error;
-	if (strcmp(name, device->name) != 0 && !has_guid(device, name))
-		return ESTALE;
+	if (strcmp(name, device->name) != 0)
+		error = check_guid(device, name);
+	if (error)
+		return error;
 	snprintf(buf, size, "%s", name);
 	return 0;
 }

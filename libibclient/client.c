@@ -4,7 +4,7 @@
  * the client, opaque[1] is a cookie. Records are type-stable, reused but never
  * freed before the registry: a get beside an unregister may still look at one.
  */
-#include "private.h"
+#include "quick.h"
 
 static uintptr_t cookie(struct ibc_client *client, struct ibc__client *c)
 {
@@ -28,6 +28,7 @@ static void set_record(struct ibc_client *client, struct ibc__client *c)
 
 	__atomic_store_n(&client->opaque[1], check, __ATOMIC_RELAXED);
 	__atomic_store_n(&client->opaque[0], (uintptr_t)c, __ATOMIC_RELEASE);
+	ibc__quick_client(client, c);
 }
 
 const char *ibc__client_name(struct ibc__client *c)
@@ -165,6 +166,7 @@ static void wait_for_adds(struct ibc_registry *reg, struct ibc__client *c)
 	struct wait wait = { c, last ? last->incarnation : 0 };
 
 	c->refs++;
+	ibc__help_open(reg);
 	ibc__wait(reg, all_settled, &wait, IBC_FOREVER);
 	ibc__client_put(c);
 }
@@ -177,6 +179,8 @@ int ibc_register_client(struct ibc_registry *reg, struct ibc_client *client)
 
 	if (!error)
 		error = check_client(client);
+	if (!error)
+		error = ibc__registry_hears(reg);
 	if (error)
 		return error;
 	in_callback = ibc__in_callback(reg);
@@ -198,10 +202,6 @@ int ibc_register_client(struct ibc_registry *reg, struct ibc_client *client)
 /* lock held: nothing is left of the client; from here on it is its owner's */
 void ibc__client_finish(struct ibc__client *c)
 {
-	struct ibc_device *dev;
-
-	TAILQ_FOREACH(dev, &c->reg->devices, entry)
-		ibc__slot_detach(ibc__slot(dev, c->id));
 	TAILQ_REMOVE(&c->reg->clients, c, entry);
 	c->finished = true;
 	set_record(c->client, NULL);

@@ -2,14 +2,18 @@
 /*
  * Client data: get, hold, put, init, set, cmpxchg. alloc.c has alloc_or_get.
  *
- * data->opaque[0] is the object's counter, opaque[1] a cookie by which an
- * object that was never initialised is told. reg->lock is taken by what
- * publishes; get, hold and put take none.
+ * data->opaque[3] is the object's counter, opaque[4] a cookie by which an
+ * object that was never initialised is told; for the others see quick.h. reg->lock
+ * is taken by what publishes; get, hold and put take none.
+ *
+ * Get, hold and put first try the usual case. If it is another, or was on the way,
+ * they begin anew by a function that knows all cases.
  *
  * What gives the caller a reference tells holders.c, if asked for, and put does
  * before it drops one. The library's own references are none of that.
  */
 #include "data.h"
+#include "quick.h"
 
 /*
  * A client that is unregistered beside us may be registered anew, elsewhere,
@@ -27,18 +31,19 @@ static struct ibc_client_data *checked(struct ibc__ref *ref,
 struct ibc_client_data *ibc__slot_get(struct ibc__slot *slot,
 				      struct ibc_client *client)
 {
-	struct ibc__ref *ref, *last = NULL;
+	enum ibc__got got;
+	struct ibc__ref *ref;
 	int status;
 
-	for (;;) {
+	do {
 		ref = atomic_load_explicit(&slot->cur, memory_order_acquire);
-		if (!ref || ref == last)
-			break;
-		if (ibc__ref_tryget(ref, 1))
+		got = ref ? ibc__ref_get(ref, 1) : IBC_GOT_NOTHING;
+		if (got == IBC_GOT)
 			return checked(ref, client);
-		last = ref; /* replaced meanwhile, or its last put */
-	}
-	status = atomic_load_explicit(&slot->status, memory_order_acquire);
+		status = atomic_load_explicit(&slot->status,
+					      memory_order_acquire);
+		/* closed but no status: there is something else by now */
+	} while (got == IBC_GOT_CLOSED && !status);
 	return ibc__null(status ? status : ENOENT);
 }
 
@@ -63,81 +68,90 @@ struct ibc__slot *ibc__data_slot(struct ibc_device *dev,
 	return error ? ibc__null(error) : slot_of(dev, client);
 }
 
-struct ibc__ref *ibc__data_ref(struct ibc_client_data *data)
-{
-	struct ibc__ref *ref = (struct ibc__ref *)data->opaque[0];
-
-	return data->opaque[1] == ibc__data_cookie(data, ref) ? ref : NULL;
-}
-
-/* tracked, or there is something wrong */
+/* @taken: where a reference was taken on what may not be the client's; or 0 */
 static __attribute__((noinline)) struct ibc_client_data *
-get_otherwise(struct ibc_device *dev, struct ibc_client *client, void *caller)
+get_otherwise(struct ibc_device *dev, struct ibc_client *client,
+	      uintptr_t taken, void *caller)
 {
 	struct ibc__slot *slot = ibc__data_slot(dev, client);
-	struct ibc_client_data *data =
-		slot ? ibc__slot_get(slot, client) : NULL;
+	struct ibc_client_data *data;
 
+	if (taken)
+		ibc__ref_put(ibc__found_ref(dev, taken));
+	data = slot ? ibc__slot_get(slot, client) : NULL;
 	if (data)
 		ibc__came(ibc__data_ref(data), caller);
 	return data;
 }
 
+/* nobody counts there: what has replaced it may be counted elsewhere, see found.c */
+__attribute__((noinline)) struct ibc_client_data *
+ibc__quick_get_other(struct ibc_device *dev, struct ibc_client *client,
+		     struct ibc__found *found, ibc__otherwise *otherwise,
+		     void *caller)
+{
+	uintptr_t what =
+		atomic_load_explicit(&found->what, memory_order_acquire);
+	struct ibc__ref *ref = (struct ibc__ref *)(what - IBC_FOUND_OTHER);
+
+	if (what > IBC_FOUND_OTHER && what & IBC_FOUND_OTHER &&
+	    ibc__ref_shard_add(ref, IBC_SHARD_ONE, memory_order_acquire)) {
+		if (__builtin_expect(ref->data->client == client, 1))
+			return ref->data;
+		ibc__ref_put(ref);
+	}
+	return otherwise(dev, client, 0, caller);
+}
+
 struct ibc_client_data *ibc_get_client_data(struct ibc_device *dev,
 					    struct ibc_client *client)
 {
-	struct ibc__slot *slot;
-
-	if (!dev || dev->magic != IBC_DEVICE_MAGIC || !ibc__plain(dev->reg))
-		return get_otherwise(dev, client, __builtin_return_address(0));
-	slot = slot_of(dev, client);
-	return slot ? ibc__slot_get(slot, client) : NULL;
+	return ibc__quick_get(dev, client, get_otherwise);
 }
 
-static bool is_ours(struct ibc__ref *ref)
+/* of this process; of a parent's nothing is done */
+static struct ibc__ref *our_ref(struct ibc_client_data *data)
 {
-	return ref->slot->dev->reg->generation == ibc__generation;
+	struct ibc__ref *ref = data ? ibc__data_ref(data) : NULL;
+
+	return ref && ref->reg->generation == ibc__generation ? ref : NULL;
 }
 
-static __attribute__((noinline)) void hold_otherwise(struct ibc__ref *ref,
-						     void *caller)
+static __attribute__((noinline)) void
+hold_otherwise(struct ibc_client_data *data, void *caller)
 {
-	if (!is_ours(ref))
+	struct ibc__ref *ref = our_ref(data);
+
+	if (!ref)
 		return;
-	atomic_fetch_add_explicit(&ref->word, 1, memory_order_relaxed);
+	ibc__ref_hold(ref);
 	ibc__came(ref, caller);
 }
 
 void ibc_hold_client_data(struct ibc_client_data *data)
 {
-	struct ibc__ref *ref = data ? ibc__data_ref(data) : NULL;
-
-	if (!ref)
-		return;
-	if (ibc__plain(ref->slot->dev->reg))
-		atomic_fetch_add_explicit(&ref->word, 1, memory_order_relaxed);
-	else
-		hold_otherwise(ref, __builtin_return_address(0));
+	if (!ibc__quick_add(data, IBC_SHARD_ONE, memory_order_relaxed))
+		hold_otherwise(data, __builtin_return_address(0));
 }
 
 /* the record goes before the reference: while there is something to hold */
-static __attribute__((noinline)) bool put_otherwise(struct ibc__ref *ref)
+static __attribute__((noinline)) bool
+put_otherwise(struct ibc_client_data *data)
 {
-	if (!is_ours(ref))
+	struct ibc__ref *ref = our_ref(data);
+
+	if (!ref)
 		return false;
-	ibc__holder_goes(ref->slot->dev->reg->tracker, ref);
+	if (ref->reg->tracker)
+		ibc__holder_goes(ref->reg->tracker, ref);
 	return ibc__ref_put(ref);
 }
 
 bool ibc_put_client_data(struct ibc_client_data *data)
 {
-	struct ibc__ref *ref = data ? ibc__data_ref(data) : NULL;
-
-	if (!ref)
+	if (ibc__quick_add(data, -IBC_SHARD_ONE, memory_order_release))
 		return false;
-	if (ibc__plain(ref->slot->dev->reg))
-		return ibc__ref_put(ref);
-	return put_otherwise(ref);
+	return put_otherwise(data);
 }
 
 /* lock held: why the device or the client can have no new data, or 0 */
@@ -145,8 +159,7 @@ int ibc__data_going(struct ibc__slot *slot, struct ibc_client *client)
 {
 	if (slot->dev->state != IBC_DEVICE_LIVE)
 		return ENODEV;
-	if (!slot->client || slot->client->client != client ||
-	    slot->client->dying)
+	if (slot->client->client != client || slot->client->dying)
 		return ESHUTDOWN;
 	return 0;
 }
@@ -154,7 +167,7 @@ int ibc__data_going(struct ibc__slot *slot, struct ibc_client *client)
 /* lock held: as get would say, or 0 */
 int ibc__data_status(struct ibc__slot *slot, struct ibc_client *client)
 {
-	if (!slot->client || slot->client->client != client)
+	if (slot->client->client != client)
 		return ESHUTDOWN; /* unregistered beside us */
 	return slot->status;
 }
@@ -165,8 +178,9 @@ void ibc__data_attach(struct ibc_client_data *data, struct ibc__slot *slot,
 {
 	data->device = slot->dev;
 	data->client = client;
-	data->opaque[0] = (uintptr_t)ref;
-	data->opaque[1] = ibc__data_cookie(data, ref);
+	data->opaque[3] = (uintptr_t)ref;
+	data->opaque[4] = ibc__data_cookie(data, ref);
+	ibc__quick_data(data, ref);
 	ref->data = data;
 }
 
@@ -189,7 +203,7 @@ int ibc_init_client_data(struct ibc_client_data *data, struct ibc_device *dev,
 	}
 	if (!error) {
 		ibc__data_attach(data, slot, client, ref);
-		atomic_store(&ref->word, IBC_REF_CLOSED | 1);
+		ibc__ref_first(ref);
 		ibc__pin(slot);
 		ibc__came(ref, __builtin_return_address(0));
 	}
@@ -197,34 +211,25 @@ int ibc_init_client_data(struct ibc_client_data *data, struct ibc_device *dev,
 	return error;
 }
 
-/* what is in the slot and still has references; empties it of what has none */
-struct ibc__ref *ibc__slot_current(struct ibc__slot *slot)
-{
-	struct ibc__ref *ref = slot->cur;
-
-	if (ref && !(atomic_load(&ref->word) & IBC_REF_COUNT))
-		slot->cur = ref = NULL;
-	return ref;
-}
-
 /*
- * Lock held. Puts @ref (NULL: nothing) in the slot; returns what the registry
- * had a reference on, to be put without the lock.
+ * Lock held. Puts @ref (NULL: nothing) in the slot; returns what is to be put
+ * without the lock.
  */
 static struct ibc__ref *replace(struct ibc__slot *slot, struct ibc__ref *ref)
 {
 	bool unused = slot->client->flags & IBC_CLIENT_FREE_UNUSED;
-	struct ibc__ref *old = ibc__slot_current(slot);
+	struct ibc__ref *old;
 
-	if (old == ref)
+	if (ibc__slot_current(slot) == ref)
 		return NULL;
+	old = ibc__slot_keep(slot);
 	if (ref)
 		ibc__slot_publish(slot, ref, unused ? 0 : 1);
 	else
-		slot->cur = NULL;
+		ibc__slot_set(slot, NULL);
 	if (old)
-		atomic_fetch_or(&old->word, IBC_REF_CLOSED);
-	return unused ? NULL : old;
+		ibc__ref_kill(old);
+	return old;
 }
 
 /* @data may be NULL; anything else must have been initialised for the pair */

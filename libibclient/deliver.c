@@ -7,7 +7,8 @@
  * some have heard already.
  *
  * What came late, after the removal began, waits until the clients have had
- * their remove(), so that a storm of it does not hold that up.
+ * their remove(), so that a storm of it does not hold that up: then none of them
+ * is told any more.
  *
  * A port's state becomes sticky when all have heard of it: a client that comes
  * later hears it from ibc__replay(), one that comes meanwhile from the delivery
@@ -33,7 +34,7 @@ static struct ibc__ref *borrow(struct ibc__slot *slot)
 	struct ibc__ref *ref = slot->held;
 
 	if (ref) { /* closed already, but for those who have it */
-		atomic_fetch_add(&ref->word, 1);
+		ibc__ref_hold(ref);
 		return ref;
 	}
 	ref = ibc__slot_current(slot);
@@ -86,8 +87,6 @@ static bool tell_next_client(struct ibc_device *dev)
 	struct ibc__events *events = &dev->events;
 	struct ibc__slot *slot;
 
-	if (events->current->late)
-		return false;
 	slot = ibc__next_slot(dev, events->cursor);
 	while (slot && !wants(slot, &events->current->event))
 		slot = ibc__next_slot(dev, slot->client->seq);
@@ -98,18 +97,38 @@ static bool tell_next_client(struct ibc_device *dev)
 	return true;
 }
 
-/* one receiver, or one event, further; false: nothing to deliver */
-bool ibc__deliver(struct ibc_device *dev)
+/* false: all have heard of ->current */
+static bool tell_next(struct ibc_device *dev)
+{
+	return tell_next_client(dev) || ibc__handlers_tell(dev);
+}
+
+static void finish(struct ibc_device *dev)
 {
 	struct ibc__events *events = &dev->events;
 
-	if (!events->current && !begin(dev))
-		return false;
-	if (tell_next_client(dev) || ibc__handlers_tell(dev))
-		return true;
 	make_sticky(dev, &events->current->event);
 	free(events->current);
 	events->current = NULL;
+}
+
+/*
+ * One receiver further, and past the end of one event; false: nothing to deliver.
+ * What is told first to a new handler comes between one event and the next.
+ */
+bool ibc__deliver(struct ibc_device *dev)
+{
+	if (dev->events.current) {
+		if (tell_next(dev))
+			return true;
+		finish(dev);
+		if (ibc__handlers_replay(dev))
+			return true;
+	}
+	if (!begin(dev))
+		return false;
+	if (!tell_next(dev))
+		finish(dev);
 	return true;
 }
 

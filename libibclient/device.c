@@ -22,7 +22,8 @@ static void device_timer(struct ibc__timer *timer)
 struct ibc_device *ibc__device_new(struct ibc_registry *reg, const char *name,
 				   const struct ibc__identity *id)
 {
-	struct ibc_device *dev = calloc(1, sizeof(*dev));
+	/* what get reads of it is in its first line */
+	struct ibc_device *dev = ibc__calloc_lines(sizeof(*dev));
 	unsigned int i;
 
 	if (!dev)
@@ -80,7 +81,7 @@ void ibc__device_free(struct ibc_device *dev)
 	ibc__handlers_free(dev);
 	ibc__slots_free(dev);
 	dev->magic = 0;
-	free(dev);
+	ibc__free_lines(dev);
 }
 
 /* lock held: the job has come to rest */
@@ -189,7 +190,8 @@ int ibc_device_index(struct ibc_device *dev)
 
 __be64 ibc_device_guid(struct ibc_device *dev)
 {
-	return usable(dev) ? dev->id.guid : 0;
+	return usable(dev) ? __atomic_load_n(&dev->id.guid, __ATOMIC_RELAXED) :
+			     0;
 }
 
 uint64_t ibc_device_incarnation(struct ibc_device *dev)

@@ -8,10 +8,17 @@
 
 #include "scan.h"
 
+/* 0: it has none, or the file that it is in could not be read */
+bool ibc__same_guid(__be64 a, __be64 b)
+{
+	return a == b || !a || !b;
+}
+
 /* without an index (no RDMA netlink) the name has to do */
 static bool same(const struct ibc_device *dev, const struct ibc__entry *e)
 {
-	if (dev->id.index != e->id.index || dev->id.guid != e->id.guid ||
+	if (dev->id.index != e->id.index ||
+	    !ibc__same_guid(dev->id.guid, e->id.guid) ||
 	    strcmp(dev->id.node, e->id.node) != 0)
 		return false;
 	return e->id.index >= 0 || strcmp(dev->name, e->name) == 0;
@@ -84,6 +91,8 @@ static int still_there(struct ibc_device *dev, struct ibc__list *list,
 		       struct ibc__entry *e, uint64_t mark)
 {
 	dev->seen = true;
+	if (!dev->id.guid) /* ibc_device_guid() takes no lock */
+		__atomic_store_n(&dev->id.guid, e->id.guid, __ATOMIC_RELAXED);
 	keep_pointer(dev, list, e);
 	ibc__probe_suspect(dev);
 	check_opened(dev, mark);
@@ -165,7 +174,7 @@ static int add_new(struct ibc_registry *reg, struct ibc__list *list,
 {
 	struct ibc_device *dev;
 
-	if (e->taken || reg->attr.flags & IBC_REGISTRY_NO_OPEN ||
+	if (e->taken || e->unnamed || reg->attr.flags & IBC_REGISTRY_NO_OPEN ||
 	    !chosen(reg, e->name))
 		return 0;
 	dev = ibc__device_new(reg, e->name, &e->id);

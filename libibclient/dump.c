@@ -432,11 +432,13 @@ static int fill(const struct dump *d, enum ibc_dump_format format, char **text,
 {
 	FILE *out = open_memstream(text, len);
 	const struct gap *gap;
+	unsigned int i;
 	size_t done = 0;
 
 	if (!out)
 		return errno;
-	for (gap = d->gaps; gap < d->gaps + d->num_gaps; gap++) {
+	for (i = 0; i < d->num_gaps; i++) {
+		gap = &d->gaps[i];
 		fwrite(d->text + done, 1, gap->at - done, out);
 		done = gap->at;
 		if (format == IBC_DUMP_JSON)

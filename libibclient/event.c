@@ -104,43 +104,33 @@ int ibc__event_resolve(const struct ibv_async_event *async,
 	return 0;
 }
 
-/* what the event is about: kind and pointer or port */
-static uintptr_t element_key(const struct ibc_event *event)
+static uintptr_t element_key(const struct ibc__pending *p)
 {
-	switch (ibc__event_element(event->async.event_type)) {
+	switch (p->element) {
 	case IBC_ELEMENT_DEVICE:
 		return 0;
 	case IBC_ELEMENT_PORT:
 	case IBC_ELEMENT_UNKNOWN:
-		return (unsigned int)event->async.element.port_num;
+		return (unsigned int)p->event.async.element.port_num;
 	default:
-		return (uintptr_t)event->async.element.qp;
+		return (uintptr_t)p->event.async.element.qp;
 	}
 }
 
-static bool same_element(const struct ibc_event *a, const struct ibc_event *b)
+static struct ibc__pending **bucket(struct ibc_device *dev, uintptr_t key)
 {
-	return ibc__event_element(a->async.event_type) ==
-		       ibc__event_element(b->async.event_type) &&
-	       element_key(a) == element_key(b);
-}
+	uint64_t hash = key * 0x9e3779b97f4a7c15ULL >> 32;
 
-static struct ibc__pending **bucket(struct ibc_device *dev,
-				    const struct ibc_event *event)
-{
-	uint64_t key = element_key(event);
-
-	key = key * 0x9e3779b97f4a7c15ULL >> 32;
-	return &dev->events.last[key % IBC_EVENT_BUCKETS];
+	return &dev->events.last[hash % IBC_EVENT_BUCKETS];
 }
 
 /* where the newest pending event of this element hangs, or would */
 static struct ibc__pending **newest(struct ibc_device *dev,
-				    const struct ibc_event *event)
+				    const struct ibc__pending *p)
 {
-	struct ibc__pending **at = bucket(dev, event);
+	struct ibc__pending **at = bucket(dev, p->key);
 
-	while (*at && !same_element(&(*at)->event, event))
+	while (*at && ((*at)->key != p->key || (*at)->element != p->element))
 		at = &(*at)->older;
 	return at;
 }
@@ -169,9 +159,12 @@ static bool are_equal(struct ibc_device *dev, const struct ibc__pending *old,
 /* lock held; takes @p over */
 void ibc__event_queue(struct ibc_device *dev, struct ibc__pending *p)
 {
-	struct ibc__pending **at = newest(dev, &p->event);
 	struct ibc_registry *reg = dev->reg;
+	struct ibc__pending **at;
 
+	p->element = ibc__event_element(p->event.async.event_type);
+	p->key = element_key(p);
+	at = newest(dev, p);
 	reg->stats.events_read += p->event.count;
 	if (!is_wanted(dev, p)) {
 		free(p);
@@ -204,7 +197,7 @@ struct ibc__pending *ibc__event_pop(struct ibc_device *dev)
 	if (!p)
 		return NULL;
 	TAILQ_REMOVE(&dev->events.queue, p, entry);
-	at = newest(dev, &p->event);
+	at = newest(dev, p);
 	if (*at == p)
 		*at = p->older;
 	return p;
@@ -247,32 +240,35 @@ static void read_batch(struct ibc_device *dev, struct ibv_context *context,
 	batch->error = 0;
 }
 
+/* lock held: look again in a moment, whatever the descriptor says */
+static void reread_later(struct ibc_device *dev)
+{
+	dev->reread_at = ibc__now() + 100;
+	ibc__device_at(dev, dev->reread_at);
+}
+
 static void rearm(struct ibc_device *dev, struct ibv_context *context)
 {
-	struct epoll_event event = {
-		.events = EPOLLIN | EPOLLONESHOT,
-		.data.u64 = IBC_EPOLL_DEVICE + dev->incarnation,
-	};
-
-	epoll_ctl(dev->reg->epoll_fd, EPOLL_CTL_MOD, context->async_fd, &event);
+	if (ibc__epoll_set(dev->reg, EPOLL_CTL_MOD, context->async_fd,
+			   EPOLLIN | EPOLLONESHOT,
+			   IBC_EPOLL_DEVICE + dev->incarnation))
+		reread_later(dev);
 }
 
 /* lock held; @ready: what epoll said */
 static void after_batch(struct ibc_device *dev, struct ibv_context *context,
 			int error, uint32_t ready)
 {
-	if (!error) {
+	if (!error)
 		rearm(dev, context);
-	} else if (error == ENOMEM) {
-		dev->reread_at = ibc__now() + 100;
-		ibc__device_at(dev, dev->reread_at);
-	} else if (error != EAGAIN && error != EWOULDBLOCK) {
+	else if (error == ENOMEM)
+		reread_later(dev);
+	else if (error != EAGAIN && error != EWOULDBLOCK)
 		ibc__async_failed(dev);
-	} else if (ready & (EPOLLERR | EPOLLHUP)) {
+	else if (ready & (EPOLLERR | EPOLLHUP))
 		ibc__async_hung_up(dev);
-	} else {
+	else
 		rearm(dev, context);
-	}
 }
 
 /* lock held; it is dropped for reading */
@@ -312,20 +308,30 @@ static int set_nonblock(int fd)
 
 /*
  * Lock held. Without @read only a hang-up is of interest, and a descriptor that
- * epoll does not take is its owner's affair.
+ * epoll does not take is its owner's affair. One that is watched already is from
+ * now on watched so; after a failure all is as before. Nobody can hear of an
+ * event before the descriptor does not block, since the lock is held.
  */
 int ibc__events_watch(struct ibc_device *dev, struct ibv_context *context,
 		      bool read)
 {
 	uint32_t events = (read ? EPOLLIN : 0) | EPOLLONESHOT;
-	int error;
+	uint64_t id = IBC_EPOLL_DEVICE + dev->incarnation;
+	int fd = context->async_fd, error;
 
-	if (context->async_fd < 0 && !dev->adopted)
+	if (fd < 0 && !dev->adopted)
 		return 0;
-	error = read ? set_nonblock(context->async_fd) : 0;
-	if (!error)
-		error = ibc__epoll_add(dev->reg, context->async_fd, events,
-				       IBC_EPOLL_DEVICE + dev->incarnation);
+	error = ibc__epoll_set(dev->reg,
+			       dev->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd,
+			       events, id);
+	if (!error && read) {
+		error = set_nonblock(fd);
+		if (error && dev->watched)
+			ibc__epoll_set(dev->reg, EPOLL_CTL_MOD, fd,
+				       EPOLLONESHOT, id);
+		else if (error)
+			epoll_ctl(dev->reg->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+	}
 	if (error)
 		return read ? error : 0;
 	dev->watched = true;

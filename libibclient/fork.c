@@ -21,6 +21,7 @@ struct ibc__registries ibc__registries =
 	TAILQ_HEAD_INITIALIZER(ibc__registries);
 pthread_mutex_t ibc__registries_lock = PTHREAD_MUTEX_INITIALIZER;
 _Atomic unsigned int ibc__generation = 1;
+uintptr_t ibc__quick_key = 0x1bc9e7;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int once_error;
@@ -56,17 +57,26 @@ static void after_fork_in_child(void)
 {
 	release();
 	ibc__generation++;
+	ibc__quick_key++;
 }
 
-static void init(void)
+static void install(void)
 {
 	once_error = pthread_atfork(before_fork, release, after_fork_in_child);
 }
 
+/* what failed for want of memory is tried again by the next */
 int ibc__fork_init(void)
 {
-	pthread_once(&once, init);
-	return once_error;
+	int error;
+
+	pthread_once(&once, install);
+	pthread_mutex_lock(&ibc__registries_lock);
+	if (once_error)
+		install();
+	error = once_error;
+	pthread_mutex_unlock(&ibc__registries_lock);
+	return error;
 }
 
 static void close_copy(int fd)
@@ -85,6 +95,8 @@ void ibc__child_release(struct ibc_registry *reg)
 	if (reg->released)
 		return;
 	reg->released = true;
+	if (ibc__descriptors_check(reg)) /* the child did that itself */
+		return;
 	TAILQ_FOREACH(dev, &reg->devices, entry) {
 		context = dev->context;
 		if (dev->adopted || !context)

@@ -22,14 +22,11 @@ void ibc__kick(struct ibc__job *job)
 		enqueue(job);
 }
 
-/* returns whether there was one */
-bool ibc__run_job(struct ibc_registry *reg)
+static bool run(struct ibc__job *job)
 {
-	struct ibc__job *job = TAILQ_FIRST(&reg->ready);
+	struct ibc_registry *reg = job->reg;
 	bool more;
 
-	if (!job || !ibc__ours(reg))
-		return false;
 	TAILQ_REMOVE(&reg->ready, job, entry);
 	if (!TAILQ_EMPTY(&reg->ready)) /* this one may take its time */
 		ibc__wake(reg);
@@ -45,4 +42,24 @@ bool ibc__run_job(struct ibc_registry *reg)
 	else if (job->rest)
 		job->rest(job);
 	return true;
+}
+
+/* returns whether there was one */
+bool ibc__run_job(struct ibc_registry *reg)
+{
+	struct ibc__job *job = TAILQ_FIRST(&reg->ready);
+
+	return job && ibc__ours(reg) && run(job);
+}
+
+/* the same, of those that @fits wants */
+bool ibc__run_job_that(struct ibc_registry *reg,
+		       bool (*fits)(const struct ibc__job *job))
+{
+	struct ibc__job *job;
+
+	TAILQ_FOREACH(job, &reg->ready, entry)
+		if (fits(job))
+			return ibc__ours(reg) && run(job);
+	return false;
 }

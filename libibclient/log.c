@@ -5,7 +5,9 @@
  * after the lock is released. sink_lock guards the choice of sink and is never
  * held while it runs.
  */
+#include <signal.h>
 #include <stdarg.h>
+#include <time.h>
 
 #include "private.h"
 
@@ -63,18 +65,36 @@ void ibc_set_log(void (*fn)(int level, const char *message, void *arg),
 }
 
 /* opened for each message: no descriptor of ours to leak, close or inherit */
-static void write_default(int level, const char *text)
+static void write_out(int level, const char *text)
 {
-	FILE *out;
+	FILE *out = env_file ? fopen(env_file, "ae") : stderr;
 
-	if (!env_level && !env_file) /* it was for a sink that has left */
-		return;
-	out = env_file ? fopen(env_file, "ae") : stderr;
 	if (!out)
 		return;
 	fprintf(out, "libibclient: %s: %s\n", level_names[level], text);
 	if (env_file)
 		fclose(out);
+}
+
+/* nobody may read the pipe any more: not for a message of ours is one killed */
+static void write_default(int level, const char *text)
+{
+	const struct timespec now = {};
+	sigset_t sigpipe, old, pending;
+	bool was_pending;
+
+	if (!env_level && !env_file) /* it was for a sink that has left */
+		return;
+	sigemptyset(&sigpipe);
+	sigaddset(&sigpipe, SIGPIPE);
+	sigpending(&pending);
+	was_pending = sigismember(&pending, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &sigpipe, &old);
+	write_out(level, text);
+	while (!was_pending && sigtimedwait(&sigpipe, NULL, &now) < 0 &&
+	       errno == EINTR)
+		;
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
 static void write_one(struct ibc_registry *reg, int level, const char *text)
@@ -182,6 +202,7 @@ static char *with_held(struct ibc__log *log)
 	unsigned int i;
 	size_t len;
 	FILE *out = open_memstream(&text, &len);
+	int failed;
 
 	if (!out)
 		return NULL;
@@ -190,7 +211,8 @@ static char *with_held(struct ibc__log *log)
 		fputs(i ? ", " : ": ", out);
 		ibc__held_print(out, &log->held->held[i]);
 	}
-	if (fclose(out) == 0)
+	failed = ferror(out); /* there may be a gap in it */
+	if (fclose(out) == 0 && !failed)
 		return text;
 	free(text);
 	return NULL;

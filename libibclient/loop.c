@@ -53,22 +53,42 @@ void ibc__unlock(struct ibc_registry *reg)
 	ibc__log_flush(logs);
 }
 
-static void write_wake(struct ibc_registry *reg)
+/*
+ * No lock, signal-safe; errno stays. Returns 0 or an errno; EAGAIN is none: the
+ * count is full, so it is readable anyway.
+ */
+int ibc__write_wake(struct ibc_registry *reg)
 {
 	const uint64_t one = 1;
+	int error = errno, result;
+	ssize_t ret;
 
-	if (reg->woken || !ibc__ours(reg))
+	do {
+		ret = write(reg->wake_fd, &one, sizeof(one));
+	} while (ret < 0 && errno == EINTR);
+	result = ret > 0 ? 0 : errno;
+	errno = error;
+	return result == EAGAIN ? 0 : result;
+}
+
+static void write_wake(struct ibc_registry *reg)
+{
+	int error;
+
+	if (reg->woken || reg->deaf || !ibc__ours(reg))
 		return;
-	/* EAGAIN: the count is full, so it is readable anyway */
-	if (write(reg->wake_fd, &one, sizeof(one)) > 0 || errno == EAGAIN)
-		reg->woken = true;
+	error = ibc__write_wake(reg);
+	reg->woken = !error;
+	if (reg->pollable && (error == EBADF || error == EINVAL))
+		ibc__deafen(reg, "write", error);
 }
 
 /* there is a job */
 void ibc__wake(struct ibc_registry *reg)
 {
-	if (ibc__manual(reg)) {
+	if (ibc__manual(reg) || reg->deaf) {
 		pthread_cond_broadcast(&reg->changed);
+		pthread_cond_signal(&reg->work);
 		write_wake(reg);
 	} else if (reg->followers) {
 		pthread_cond_signal(&reg->work);
@@ -82,6 +102,13 @@ void ibc__changed(struct ibc_registry *reg)
 {
 	pthread_cond_broadcast(&reg->changed);
 	if (ibc__manual(reg) && reg->polling)
+		write_wake(reg);
+}
+
+/* in a manual registry that nobody polls for, too */
+void ibc__wake_leader(struct ibc_registry *reg)
+{
+	if (reg->polling || ibc__manual(reg))
 		write_wake(reg);
 }
 
@@ -115,14 +142,19 @@ void ibc__cond_wait(struct ibc_registry *reg, pthread_cond_t *cond,
 	}
 }
 
-int ibc__epoll_add(struct ibc_registry *reg, int fd, uint32_t events,
+/*
+ * @op: EPOLL_CTL_ADD, or EPOLL_CTL_MOD of what is there. What is to be added may
+ * be there still: EPOLL_CTL_DEL had failed.
+ */
+int ibc__epoll_set(struct ibc_registry *reg, int op, int fd, uint32_t events,
 		   uint64_t id)
 {
 	struct epoll_event event = { .events = events, .data.u64 = id };
+	int ret = epoll_ctl(reg->epoll_fd, op, fd, &event);
 
-	if (epoll_ctl(reg->epoll_fd, EPOLL_CTL_ADD, fd, &event))
-		return errno;
-	return 0;
+	if (ret && op == EPOLL_CTL_ADD && errno == EEXIST)
+		ret = epoll_ctl(reg->epoll_fd, EPOLL_CTL_MOD, fd, &event);
+	return ret ? errno : 0;
 }
 
 /* deferred frees are pushed without the lock: look after every wake-up */
@@ -187,22 +219,46 @@ static int until(uint64_t deadline)
 	return deadline - now > 3600000 ? 3600000 : (int)(deadline - now);
 }
 
+/*
+ * A thread of ours may be cancelled in here, and only here: a registry that went
+ * deaf has no other way to get it back.
+ */
+static int wait_for_news(struct ibc_registry *reg, struct epoll_event *events,
+			 int timeout_ms)
+{
+	int n, old;
+
+	if (ibc__manual(reg))
+		return epoll_wait(reg->epoll_fd, events, MAX_EVENTS,
+				  timeout_ms);
+	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &old);
+	n = epoll_wait(reg->epoll_fd, events, MAX_EVENTS, timeout_ms);
+	pthread_setcancelstate(old, NULL);
+	return n;
+}
+
 /* lock held; the caller is to be the leader, and hands over afterwards */
 static void poll_once(struct ibc_registry *reg, uint64_t deadline)
 {
 	struct epoll_event events[MAX_EVENTS];
-	int i, n;
+	int i, n, error;
 
 	if (!TAILQ_EMPTY(&reg->ready))
 		deadline = 0;
+	deadline = ibc__timers_limit(reg, deadline);
 	reg->leader = true;
 	reg->polling = true;
 	pthread_mutex_unlock(&reg->lock);
-	n = epoll_wait(reg->epoll_fd, events, MAX_EVENTS, until(deadline));
+	n = wait_for_news(reg, events, until(deadline));
+	error = errno;
 	ibc__lock(reg);
 	reg->polling = false;
+	if (n < 0 && error != EINTR && ibc__ours(reg))
+		ibc__deafen(reg, "epoll_wait", error);
 	for (i = 0; i < n; i++)
 		fd_ready(reg, &events[i]);
+	if (reg->timer_late)
+		ibc__timers_expire(reg);
 	reg->leader = false;
 	if (reg->followers)
 		pthread_cond_signal(&reg->work);
@@ -216,14 +272,16 @@ static void *dispatcher(void *arg)
 {
 	struct ibc_registry *reg = arg;
 	unsigned int jobs = 0;
+	int old;
 
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
 	ibc__lock(reg);
 	while (!reg->stopping && ibc__ours(reg)) {
 		if (jobs < JOBS_BETWEEN_POLLS && ibc__run_job(reg)) {
 			jobs++;
 		} else if (flush_logs(reg)) {
 			continue;
-		} else if (!reg->leader) {
+		} else if (!reg->leader && !reg->deaf) {
 			jobs = 0;
 			poll_once(reg, IBC_FOREVER);
 		} else if (!ibc__run_job(reg)) {
@@ -285,12 +343,16 @@ void ibc__loop_stop(struct ibc_registry *reg)
 	reg->stopping = true;
 	pthread_cond_broadcast(&reg->work);
 	reg->woken = false;
+	ibc__deaf_check(reg);
 	write_wake(reg);
 	while (ibc__manual(reg) && !idle(reg))
 		ibc__cond_wait(reg, &reg->changed, IBC_FOREVER);
 	ibc__unlock(reg);
-	for (i = 0; i < reg->num_threads; i++)
+	for (i = 0; i < reg->num_threads; i++) {
+		if (reg->deaf) /* it may sleep where nothing wakes it */
+			pthread_cancel(reg->threads[i]);
 		pthread_join(reg->threads[i], NULL);
+	}
 	free(reg->threads);
 	reg->threads = NULL;
 	reg->num_threads = 0;
@@ -310,10 +372,13 @@ int ibc__loop_open(struct ibc_registry *reg)
 		timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (reg->timer_fd < 0)
 		return errno;
-	error = ibc__epoll_add(reg, reg->wake_fd, EPOLLIN, IBC_EPOLL_WAKE);
+	error = ibc__epoll_set(reg, EPOLL_CTL_ADD, reg->wake_fd, EPOLLIN,
+			       IBC_EPOLL_WAKE);
 	if (error)
 		return error;
-	return ibc__epoll_add(reg, reg->timer_fd, EPOLLIN, IBC_EPOLL_TIMER);
+	reg->pollable = true;
+	return ibc__epoll_set(reg, EPOLL_CTL_ADD, reg->timer_fd, EPOLLIN,
+			      IBC_EPOLL_TIMER);
 }
 
 void ibc__loop_close(struct ibc_registry *reg)
@@ -334,7 +399,8 @@ void ibc__loop_close(struct ibc_registry *reg)
  */
 static void quieten(struct ibc_registry *reg)
 {
-	if (TAILQ_EMPTY(&reg->ready) && !reg->polling && ibc__ours(reg))
+	if (TAILQ_EMPTY(&reg->ready) && !reg->polling && !reg->timer_late &&
+	    !reg->deaf && ibc__ours(reg))
 		drain_wake(reg);
 }
 
@@ -346,9 +412,22 @@ static bool run_one(struct ibc_registry *reg, unsigned int *jobs)
 {
 	if (!ibc__run_job(reg))
 		return false;
-	if (++*jobs % JOBS_BETWEEN_POLLS == 0 && !reg->leader && ibc__ours(reg))
+	if (++*jobs % JOBS_BETWEEN_POLLS == 0 && !reg->leader && !reg->deaf &&
+	    ibc__ours(reg))
 		poll_once(reg, 0);
 	return true;
+}
+
+/* lock held: a deferred free, which is pushed without it, wakes nobody here */
+static void wait_deaf(struct ibc_registry *reg, uint64_t deadline)
+{
+	uint64_t soon = ibc__now() + 100;
+
+	if (atomic_load(&reg->deferred))
+		ibc__kick(&reg->reap_job);
+	else if (TAILQ_EMPTY(&reg->ready))
+		ibc__cond_wait(reg, &reg->changed,
+			       deadline < soon ? deadline : soon);
 }
 
 static int wait_manual(struct ibc_registry *reg, bool (*done)(void *arg),
@@ -366,7 +445,9 @@ static int wait_manual(struct ibc_registry *reg, bool (*done)(void *arg),
 			continue;
 		if (polled && deadline <= ibc__now())
 			return ETIMEDOUT;
-		if (reg->leader && TAILQ_EMPTY(&reg->ready))
+		if (reg->deaf)
+			wait_deaf(reg, deadline);
+		else if (reg->leader && TAILQ_EMPTY(&reg->ready))
 			ibc__cond_wait(reg, &reg->changed, deadline);
 		else if (!reg->leader)
 			poll_once(reg, deadline);
@@ -385,6 +466,8 @@ int ibc__wait(struct ibc_registry *reg, bool (*done)(void *arg), void *arg,
 {
 	int error;
 
+	if (ibc__ours(reg) && !done(arg))
+		ibc__deaf_check(reg);
 	if (ibc__manual(reg)) {
 		error = wait_manual(reg, done, arg, deadline);
 		quieten(reg);
@@ -395,6 +478,8 @@ int ibc__wait(struct ibc_registry *reg, bool (*done)(void *arg), void *arg,
 			return ECHILD;
 		if (flush_logs(reg))
 			continue;
+		if (reg->deaf)
+			return wait_manual(reg, done, arg, deadline);
 		if (deadline <= ibc__now())
 			return ETIMEDOUT;
 		ibc__cond_wait(reg, &reg->changed, deadline);
@@ -417,10 +502,10 @@ static int dispatch(struct ibc_registry *reg, uint64_t deadline)
 	unsigned int n;
 
 	flush_logs(reg);
-	if (!reg->leader)
+	if (!reg->leader && !reg->deaf)
 		poll_once(reg, 0);
 	while (!(n = run_due(reg)) && deadline > ibc__now() && !reg->stopping &&
-	       ibc__ours(reg)) {
+	       !reg->deaf && ibc__ours(reg)) {
 		if (flush_logs(reg))
 			continue;
 		if (reg->leader)
@@ -431,6 +516,8 @@ static int dispatch(struct ibc_registry *reg, uint64_t deadline)
 	quieten(reg);
 	if (!ibc__ours(reg))
 		return ECHILD;
+	if (!n && reg->deaf)
+		return EBADF;
 	return n ? 0 : ETIMEDOUT;
 }
 
@@ -457,6 +544,8 @@ int ibc_get_fd(struct ibc_registry *reg)
 
 	if (!error && !ibc__manual(reg))
 		error = EINVAL;
+	if (!error)
+		error = ibc__registry_hears(reg);
 	if (error) {
 		errno = error;
 		return -1;

@@ -5,7 +5,17 @@
  * another device now. So a device that was opened is not live before a list
  * that was begun later has it still, with the same index, GUID and node
  * (scan.c). One such list serves all devices that were opened meanwhile.
+ *
+ * To open devices is most of what starting up takes. So whoever registers a client,
+ * and would only wait until its add() has returned, opens some himself, beside the
+ * registry's threads: with two CPUs it takes half as long. He runs no callback, so
+ * there are as many of them at once as ever; where open_device() is the user's, that is
+ * one, and he waits. What interrupts him must not interrupt an open: the
+ * application's signals and cancellations wait for it, as they do for threads of
+ * ours.
  */
+#include <signal.h>
+
 #include "private.h"
 
 static const char *advice(int error)
@@ -56,7 +66,8 @@ static bool mistaken(struct ibc_device *dev, struct ibv_context *context)
 
 	return device &&
 	       (ibc__backend->get_device_index(device) != dev->id.index ||
-		ibc__backend->get_device_guid(device) != dev->id.guid);
+		!ibc__same_guid(ibc__backend->get_device_guid(device),
+				dev->id.guid));
 }
 
 static void opened(struct ibc_device *dev, struct ibv_context *context)
@@ -69,9 +80,7 @@ static void opened(struct ibc_device *dev, struct ibv_context *context)
 	else
 		error = ibc__events_watch(dev, context, true);
 	if (error) {
-		ibc__unlock(reg);
-		ibc__backend->close_device(context);
-		ibc__lock(reg);
+		ibc__close_device(dev, context);
 		open_failed(dev, error);
 		return;
 	}
@@ -112,4 +121,30 @@ bool ibc__step_open(struct ibc_device *dev)
 		ibc__lock(reg);
 	}
 	return true;
+}
+
+static bool opens(const struct ibc__job *job)
+{
+	const struct ibc_device *dev =
+		ibc__container_of(job, struct ibc_device, job);
+
+	return job->run == ibc__device_step && !dev->finished &&
+	       dev->state == IBC_DEVICE_LIVE && dev->stage == IBC_STAGE_LISTED;
+}
+
+/* lock held: opens what waits for that, if there is anything */
+void ibc__help_open(struct ibc_registry *reg)
+{
+	sigset_t all, old;
+	int state;
+
+	if (reg->attr.open_device || ibc__manual(reg))
+		return;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	while (ibc__run_job_that(reg, opens))
+		;
+	pthread_setcancelstate(state, NULL);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }

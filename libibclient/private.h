@@ -29,6 +29,8 @@
 #include "backend.h"
 #include "handler.h"
 #include "holders.h"
+#include "found.h"
+#include "ref.h"
 #include "watch.h"
 
 #define ibc__container_of(ptr, type, member) \
@@ -52,6 +54,8 @@ TAILQ_HEAD(ibc__jobs, ibc__job);
 
 void ibc__kick(struct ibc__job *job);
 bool ibc__run_job(struct ibc_registry *reg);
+bool ibc__run_job_that(struct ibc_registry *reg,
+		       bool (*fits)(const struct ibc__job *job));
 
 /* ---- timer.c: deadlines on CLOCK_MONOTONIC, in milliseconds ---- */
 
@@ -68,32 +72,7 @@ void ibc__timer_arm(struct ibc_registry *reg, struct ibc__timer *timer,
 		    uint64_t at);
 void ibc__timer_stop(struct ibc_registry *reg, struct ibc__timer *timer);
 void ibc__timers_expire(struct ibc_registry *reg);
-
-/* ---- ref.c: the counter, and through it the life of one data object ---- */
-
-/*
- * Type-stable: a ref belongs to its slot for as long as the device lives and
- * is reused only there, so that a get which raced a replacement still finds a
- * counter.
- */
-struct ibc__ref {
-	_Atomic uint64_t word;	      /* count, and IBC_REF_CLOSED */
-	struct ibc_client_data *data; /* written while the count is zero */
-	struct ibc__slot *slot;
-	struct ibc__ref *next; /* in the slot's spares, or waiting for free */
-	struct ibc__ref *sibling; /* all of the slot's, but its first */
-	struct ibc__holders holders;
-};
-
-/* no further get: not published yet, or not any more */
-#define IBC_REF_CLOSED (1ULL << 63)
-#define IBC_REF_COUNT  (IBC_REF_CLOSED - 1)
-
-struct ibc__ref *ibc__ref_alloc(struct ibc__slot *slot);
-void ibc__ref_recycle(struct ibc__ref *ref);
-bool ibc__ref_tryget(struct ibc__ref *ref, uint64_t count);
-bool ibc__ref_put(struct ibc__ref *ref);
-bool ibc__reap_deferred(struct ibc__job *job);
+uint64_t ibc__timers_limit(struct ibc_registry *reg, uint64_t deadline);
 
 /* ---- slot.c: the place of one client's data on one device ---- */
 
@@ -110,10 +89,11 @@ enum ibc__slot_state {
 
 struct ibc__slot {
 	_Atomic(struct ibc__ref *) cur; /* what get finds */
+	struct ibc__found *found;	/* and what the quick one does */
 	_Atomic int status;		/* why get must fail, or 0 */
 	enum ibc__slot_state state;
 	struct ibc_device *dev;
-	struct ibc__client *client;   /* NULL: not in use */
+	struct ibc__client *client;   /* whose it is, or was last */
 	struct ibc__attempt *attempt; /* an alloc_client_data() runs */
 	struct ibc__ref *held; /* a reference kept until remove() returned */
 	struct ibc__ref *spare;
@@ -131,10 +111,12 @@ struct ibc__slot {
 struct ibc__slot *ibc__slot(struct ibc_device *dev, unsigned int id);
 int ibc__slot_make(struct ibc_device *dev, unsigned int id);
 void ibc__slot_attach(struct ibc_device *dev, struct ibc__client *c);
-void ibc__slot_detach(struct ibc__slot *slot);
 void ibc__slots_free(struct ibc_device *dev);
 void ibc__slot_publish(struct ibc__slot *slot, struct ibc__ref *ref,
-		       uint64_t refs);
+		       unsigned int refs);
+void ibc__slot_set(struct ibc__slot *slot, struct ibc__ref *ref);
+struct ibc__ref *ibc__slot_current(struct ibc__slot *slot);
+struct ibc__ref *ibc__slot_keep(struct ibc__slot *slot);
 void ibc__slot_kill(struct ibc__slot *slot, int status);
 void ibc__slot_drop(struct ibc__slot *slot);
 uint64_t ibc__slot_refs(struct ibc__slot *slot);
@@ -173,9 +155,21 @@ struct ibc__slot *ibc__next_slot(struct ibc_device *dev, uint64_t after);
 
 /* ---- event.c, deliver.c; handler.h has what handlers need ---- */
 
+enum ibc__element {
+	IBC_ELEMENT_DEVICE,
+	IBC_ELEMENT_PORT,
+	IBC_ELEMENT_QP,
+	IBC_ELEMENT_CQ,
+	IBC_ELEMENT_SRQ,
+	IBC_ELEMENT_WQ,
+	IBC_ELEMENT_UNKNOWN,
+};
+
 struct ibc__pending {
 	TAILQ_ENTRY(ibc__pending) entry;
 	struct ibc__pending *older; /* next in its hash bucket */
+	enum ibc__element element;
+	uintptr_t key;	/* what it is about: pointer or port */
 	uint64_t bound; /* newest handler when it was read, see handler.c */
 	bool late; /* read after the removal began: its object's handlers' */
 	bool reported; /* by the context's owner */
@@ -192,16 +186,6 @@ struct ibc__events {
 	struct ibc__pending *current; /* is being delivered, not in the queue */
 	uint64_t cursor;     /* seq of the last client that had ->current */
 	uint8_t sticky[256]; /* by port: IBV_EVENT_PORT_ACTIVE, _ERR or 0 */
-};
-
-enum ibc__element {
-	IBC_ELEMENT_DEVICE,
-	IBC_ELEMENT_PORT,
-	IBC_ELEMENT_QP,
-	IBC_ELEMENT_CQ,
-	IBC_ELEMENT_SRQ,
-	IBC_ELEMENT_WQ,
-	IBC_ELEMENT_UNKNOWN,
 };
 
 enum ibc__element ibc__event_element(int type);
@@ -247,9 +231,11 @@ struct ibc__identity {
 };
 
 struct ibc_device {
-	uint32_t magic;
+	_Atomic(struct ibc__found *) nothing; /* where place 0 leads */
 	struct ibc_registry *reg;
+	_Atomic(struct ibc__found *) regions[IBC_NUM_REGIONS];
 	_Atomic(struct ibc__slot *) chunks[IBC_NUM_CHUNKS];
+	uint32_t magic;
 	_Atomic(struct ibv_context *) context;
 	_Atomic(const char *) name;
 	_Atomic int state; /* enum ibc_device_state */
@@ -268,7 +254,9 @@ struct ibc_device {
 	bool suspect;	/* see watch_probe.c */
 	bool probe;
 	enum ibc__by suspect_by, probe_by;
-	bool stalled; /* VERIFY, but the list cannot be read */
+	uint64_t probe_at;
+	unsigned int probe_failures; /* in a row */
+	bool stalled;		     /* VERIFY, but the list cannot be read */
 	bool reading; /* somebody reads its async fd, without the lock */
 	bool read_events, watched;
 	bool finished;		/* gone() has been called for all */
@@ -307,6 +295,7 @@ void ibc__device_at(struct ibc_device *dev, uint64_t when);
 bool ibc__device_step(struct ibc__job *job);
 bool ibc__step_reread(struct ibc_device *dev);
 bool ibc__step_open(struct ibc_device *dev);
+void ibc__help_open(struct ibc_registry *reg);
 
 enum ibc__reason {
 	IBC_REASON_ABSENT,
@@ -331,6 +320,7 @@ struct ibc__removal {
 void ibc__begin_removal(struct ibc_device *dev, enum ibc__reason reason,
 			enum ibc__by by);
 const char *ibc__reason_name(enum ibc__reason reason);
+void ibc__close_device(struct ibc_device *dev, struct ibv_context *context);
 bool ibc__step_remove(struct ibc_device *dev);
 bool ibc__remove_slot(struct ibc__slot *slot);
 
@@ -345,6 +335,8 @@ struct ibc__list {
 int ibc__scan(struct ibc_registry *reg, bool names, enum ibc__by by);
 bool ibc__scan_job(struct ibc__job *job);
 void ibc__scan_at(struct ibc_registry *reg, uint64_t when);
+bool ibc__same_guid(__be64 a, __be64 b);
+void ibc__scan_failed(struct ibc_registry *reg, int error);
 void ibc__hint(struct ibc_registry *reg, enum ibc__by by, bool names);
 void ibc__hint_device(struct ibc_device *dev);
 struct ibc__list *ibc__list_unref(struct ibc__list *list);
@@ -380,8 +372,11 @@ struct ibc_registry {
 	unsigned int ran;     /* jobs run so far */
 	struct ibc__timers timers;
 	uint64_t timer_set; /* what the timerfd is set to, 0: not */
+	bool timer_late;    /* it could not be set */
 
-	int epoll_fd, wake_fd, timer_fd;
+	_Atomic int epoll_fd, wake_fd, timer_fd;
+	_Atomic bool deaf;	/* see deaf.c */
+	bool pollable;		/* all three are there */
 	bool woken;		/* wake_fd is readable */
 	bool polling;		/* the leader is in epoll_wait() */
 	bool leader;		/* somebody is to poll, or polls */
@@ -407,6 +402,7 @@ struct ibc_registry {
 	struct ibc__list *list;
 
 	struct ibc__job reap_job;
+	struct ibc__shard_pool shards;
 	_Atomic(struct ibc__ref *) deferred; /* lock-free: put may push */
 	atomic_uint pushers;		     /* puts between push and wake */
 
@@ -427,6 +423,8 @@ static inline bool ibc__manual(struct ibc_registry *reg)
 void ibc__lock(struct ibc_registry *reg);
 void ibc__unlock(struct ibc_registry *reg); /* and writes the log */
 void ibc__wake(struct ibc_registry *reg);
+int ibc__write_wake(struct ibc_registry *reg);
+void ibc__wake_leader(struct ibc_registry *reg);
 void ibc__changed(struct ibc_registry *reg);
 void ibc__cond_wait(struct ibc_registry *reg, pthread_cond_t *cond,
 		    uint64_t deadline);
@@ -444,8 +442,16 @@ enum {
 	IBC_EPOLL_DEVICE, /* plus the incarnation */
 };
 
-int ibc__epoll_add(struct ibc_registry *reg, int fd, uint32_t events,
+int ibc__epoll_set(struct ibc_registry *reg, int op, int fd, uint32_t events,
 		   uint64_t id);
+
+/* ---- deaf.c: descriptors that the program closed under us ---- */
+
+void ibc__deafen(struct ibc_registry *reg, const char *what, int error);
+int ibc__descriptors_check(struct ibc_registry *reg);
+void ibc__deaf_check(struct ibc_registry *reg);
+int ibc__context_close(struct ibc_registry *reg, struct ibv_context *context);
+int ibc__registry_hears(struct ibc_registry *reg);
 
 /* ---- fork.c ---- */
 
@@ -454,6 +460,8 @@ TAILQ_HEAD(ibc__registries, ibc_registry);
 extern struct ibc__registries ibc__registries;
 extern pthread_mutex_t ibc__registries_lock;
 extern _Atomic unsigned int ibc__generation;
+/* another one in each process: see data.h */
+extern __attribute__((visibility("hidden"))) uintptr_t ibc__quick_key;
 
 /* false in a child of the process that opened it */
 bool ibc__ours(struct ibc_registry *reg);
@@ -471,6 +479,10 @@ struct ibc__frame {
 void ibc__enter(struct ibc__frame *frame, struct ibc_registry *reg);
 void ibc__leave(struct ibc__frame *frame);
 bool ibc__in_callback(struct ibc_registry *reg);
+
+/* ---- copies.c ---- */
+
+void ibc__copies_warn(struct ibc_registry *reg);
 
 /* ---- log.c ---- */
 
@@ -492,5 +504,8 @@ uint64_t ibc__now(void);
 int ibc__deadline(int timeout_ms, uint64_t *deadline);
 uint64_t ibc__backoff(unsigned int failures);
 void *ibc__null(int error);
+void *ibc__calloc_lines(size_t size);
+void ibc__free_lines(void *lines);
+bool ibc__out_of_resources(int error);
 
 #endif /* IBC_PRIVATE_H */

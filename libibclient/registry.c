@@ -69,19 +69,34 @@ static int start_tracking(struct ibc_registry *reg)
 	return reg->tracker ? 0 : ENOMEM;
 }
 
-static int init_locks(struct ibc_registry *reg)
+static int init_conditions(struct ibc_registry *reg)
 {
 	pthread_condattr_t attr;
 	int error = pthread_condattr_init(&attr);
 
 	if (error)
 		return error;
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_mutex_init(&reg->lock, NULL);
-	error = pthread_cond_init(&reg->changed, &attr);
+	error = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	if (!error)
+		error = pthread_cond_init(&reg->changed, &attr);
+	if (!error) {
 		error = pthread_cond_init(&reg->work, &attr);
+		if (error)
+			pthread_cond_destroy(&reg->changed);
+	}
 	pthread_condattr_destroy(&attr);
+	return error;
+}
+
+static int init_locks(struct ibc_registry *reg)
+{
+	int error = pthread_mutex_init(&reg->lock, NULL);
+
+	if (error)
+		return error;
+	error = init_conditions(reg);
+	if (error)
+		pthread_mutex_destroy(&reg->lock);
 	return error;
 }
 
@@ -113,10 +128,10 @@ static struct ibc_registry *new_registry(void)
 
 static int start(struct ibc_registry *reg, const struct ibc_registry_attr *attr)
 {
-	int error = init_locks(reg);
+	int error = copy_attr(reg, attr);
 
 	if (!error)
-		error = copy_attr(reg, attr);
+		ibc__copies_warn(reg);
 	if (!error)
 		error = start_tracking(reg);
 	if (!error)
@@ -144,15 +159,17 @@ static void free_devices(struct ibc_registry *reg)
 	struct ibv_context *context;
 	struct ibc_device *dev;
 
+	ibc__lock(reg);
 	while ((dev = TAILQ_FIRST(&reg->devices))) {
 		context = dev->context;
 		ibc__events_unwatch(dev);
 		if (context && !dev->adopted)
-			ibc__backend->close_device(context);
+			ibc__close_device(dev, context);
 		TAILQ_REMOVE(&reg->devices, dev, entry);
 		free(dev->events.current);
 		ibc__device_free(dev);
 	}
+	ibc__unlock(reg);
 }
 
 /* nobody else knows it any more */
@@ -162,6 +179,7 @@ void ibc__registry_free(struct ibc_registry *reg)
 	while (atomic_load(&reg->pushers)) /* between a push and its wake */
 		sched_yield();
 	free_devices(reg);
+	ibc__shards_free_all(&reg->shards);
 	free_clients(reg);
 	ibc__list_free(reg->list);
 	ibc__watch_close(reg);
@@ -183,6 +201,11 @@ static struct ibc_registry *make(const struct ibc_registry_attr *attr)
 
 	if (!reg)
 		return NULL;
+	error = init_locks(reg);
+	if (error) {
+		free(reg);
+		return ibc__null(error);
+	}
 	error = start(reg, attr);
 	if (error) {
 		ibc__registry_free(reg);
@@ -251,6 +274,7 @@ struct ibc_registry *ibc_open(const struct ibc_registry_attr *attr)
 		error = ibc__fork_init();
 	if (error)
 		return ibc__null(error);
+	ibc__cpu_init();
 	return attr ? open_own(attr) : open_shared();
 }
 

@@ -97,12 +97,8 @@ bool ibc__remove_slot(struct ibc__slot *slot)
 	struct ibc__client *c = slot->client;
 	struct ibc__frame frame;
 
-	if (slot->state != IBC_SLOT_ADDED) {
-		if (!slot->held)
-			return false;
-		ibc__slot_drop(slot);
-		return true;
-	}
+	if (slot->state != IBC_SLOT_ADDED)
+		return false;
 	slot->state = IBC_SLOT_REMOVING;
 	reg->stats.removes++;
 	if (c->client->remove) {
@@ -178,23 +174,35 @@ static void warn(struct ibc_device *dev)
 			dev->name);
 }
 
+/*
+ * Lock held; it is dropped. Whatever it says, libibverbs has let go of the context:
+ * there is nothing to be done but to tell.
+ */
+void ibc__close_device(struct ibc_device *dev, struct ibv_context *context)
+{
+	struct ibc_registry *reg = dev->reg;
+	int error;
+
+	ibc__unlock(reg);
+	error = ibc__context_close(reg, context);
+	if (error < 0)
+		error = errno;
+	ibc__lock(reg);
+	if (error)
+		ibc__log(reg, IBC_LOG_ERROR, "%s: closing it failed: %s",
+			 dev->name, strerror(error));
+}
+
 static void close_context(struct ibc_device *dev)
 {
 	struct ibc_registry *reg = dev->reg;
 	struct ibv_context *context = dev->context;
-	int error = 0;
 
 	ibc__events_unwatch(dev);
 	ibc__timer_stop(reg, &dev->timer); /* nobody is to be warned */
 	dev->context = NULL;
-	if (context && !dev->adopted) {
-		ibc__unlock(reg);
-		error = ibc__backend->close_device(context);
-		ibc__lock(reg);
-	}
-	if (error)
-		ibc__log(reg, IBC_LOG_ERROR, "%s: closing it failed: %s",
-			 dev->name, strerror(error < 0 ? errno : error));
+	if (context && !dev->adopted)
+		ibc__close_device(dev, context);
 	dev->state = IBC_DEVICE_GONE;
 	dev->stage = IBC_STAGE_CLOSED;
 	if (dev->announced) {

@@ -72,23 +72,30 @@ static struct ibc__entry *read_entries(struct ibc__list *list)
 
 /*
  * libibverbs remembers the name that a device had when it first saw it. Asked
- * for by those that are new, and for all where a rename is possible.
+ * for by those that are new, and for all where a rename is possible. What cannot
+ * be read is no rename; an errno if that is for want of memory or descriptors.
  */
-static void read_names(struct ibc_registry *reg, struct ibc__entry *entries,
-		       int num, bool all)
+static int read_names(struct ibc_registry *reg, struct ibc__entry *entries,
+		      int num, bool all)
 {
-	int i;
+	int i, error, result = 0;
 
 	if (!all) {
 		ibc__lock(reg);
 		ibc__mark_known(reg, entries, num);
 		ibc__unlock(reg);
 	}
-	for (i = 0; i < num; i++)
-		if (!entries[i].known)
-			ibc__backend->read_device_name(entries[i].device,
-						       entries[i].name,
-						       IBC_NAME_MAX);
+	for (i = 0; i < num; i++) {
+		if (entries[i].known)
+			continue;
+		error = ibc__backend->read_device_name(
+			entries[i].device, entries[i].name, IBC_NAME_MAX);
+		entries[i].known = error;
+		entries[i].unnamed = ibc__out_of_resources(error);
+		if (entries[i].unnamed)
+			result = error;
+	}
+	return result;
 }
 
 /*
@@ -125,13 +132,24 @@ static void again(struct ibc_registry *reg, bool names, enum ibc__by by)
 		reg->hint_by = by;
 }
 
-/* lock held; returns the list that is to be freed */
+/* lock held: the caller, who is told that it failed, may leave it at that */
+static void retry(struct ibc_registry *reg, bool names, enum ibc__by by)
+{
+	again(reg, names, by);
+	ibc__scan_at(reg, ibc__now() + ibc__backoff(reg->scan_failures));
+}
+
+/*
+ * Lock held; returns the list that is to be freed. *@error: what was wrong with the
+ * names, then what is wrong with all of it.
+ */
 static struct ibc__list *finish(struct ibc_registry *reg,
 				struct ibc__list *list,
 				struct ibc__entry *entries, uint64_t mark,
 				bool names, enum ibc__by by, int *error)
 {
 	struct ibc__list *old;
+	int diff_error;
 
 	if (mark < reg->scan_applied) {
 		reg->scan_names |= names; /* the later one was not asked */
@@ -144,11 +162,16 @@ static struct ibc__list *finish(struct ibc_registry *reg,
 	/* who is still to be opened anew says so again */
 	if (!ibc__watch_active(reg, IBC_SOURCE_TIMER))
 		ibc__timer_stop(reg, &reg->scan_timer);
-	*error = ibc__diff(reg, list, entries, mark);
+	diff_error = ibc__diff(reg, list, entries, mark);
+	*error = diff_error ? diff_error : *error;
 	old = reg->list;
 	reg->list = list;
-	reg->scan_failures = 0;
-	reg->scan_error = 0;
+	if (*error) {
+		retry(reg, names, by);
+	} else {
+		reg->scan_failures = 0;
+		reg->scan_error = 0;
+	}
 	ibc__watch_scanned(reg, list->num > 0);
 	ibc__changed(reg);
 	return ibc__list_unref(old);
@@ -164,12 +187,12 @@ int ibc__scan(struct ibc_registry *reg, bool names, enum ibc__by by)
 
 	entries = error ? NULL : read_entries(list);
 	if (entries)
-		read_names(reg, entries, list->num, names);
+		error = read_names(reg, entries, list->num, names);
 	else if (!error)
 		error = ENOMEM;
 	ibc__lock(reg);
-	if (error)
-		again(reg, names, by);
+	if (!entries)
+		retry(reg, names, by);
 	else
 		list = finish(reg, list, entries, mark, names, by, &error);
 	ibc__unlock(reg);
@@ -179,7 +202,7 @@ int ibc__scan(struct ibc_registry *reg, bool names, enum ibc__by by)
 }
 
 /* lock held: logged once for each errno, tried again */
-static void scan_failed(struct ibc_registry *reg, int error)
+void ibc__scan_failed(struct ibc_registry *reg, int error)
 {
 	int level = error == reg->scan_error ? IBC_LOG_DEBUG : IBC_LOG_WARNING;
 	struct ibc_device *dev;
@@ -208,7 +231,7 @@ bool ibc__scan_job(struct ibc__job *job)
 	error = ibc__scan(reg, false, IBC_BY_LIBRARY);
 	ibc__lock(reg);
 	if (error)
-		scan_failed(reg, error);
+		ibc__scan_failed(reg, error);
 	return false;
 }
 
@@ -219,7 +242,7 @@ static void scan_timer(struct ibc__timer *timer)
 
 	if (ibc__watch_active(reg, IBC_SOURCE_TIMER)) {
 		ibc__probe_all(reg);
-		again(reg, false, IBC_SOURCE_TIMER);
+		again(reg, true, IBC_SOURCE_TIMER);
 	}
 	ibc__kick(&reg->scan_job);
 }
@@ -258,6 +281,8 @@ int ibc_rescan(struct ibc_registry *reg)
 	int error = ibc__registry_check(reg);
 	bool wanted;
 
+	if (!error)
+		error = ibc__registry_hears(reg);
 	if (error)
 		return error;
 	ibc__lock(reg);

@@ -10,8 +10,9 @@ struct ibc__entry {
 	struct ibv_device *device;
 	struct ibc__identity id;
 	char name[IBC_NAME_MAX];
-	bool known; /* a device has this identity and its name is not asked */
-	bool taken; /* it is a device's that was there before */
+	bool known;   /* a device has this identity and its name is not asked */
+	bool unnamed; /* for want of memory or descriptors: added later */
+	bool taken;   /* it is a device's that was there before */
 	unsigned int
 		relapses; /* how often it failed soon after it was opened */
 };

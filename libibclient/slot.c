@@ -6,7 +6,8 @@
  * all devices) or a device appears (for all clients), both of which can report
  * ENOMEM; nothing later can.
  *
- * What get sees of a slot are ->cur and ->status. Killing a slot sets ->status
+ * What get sees of a slot are ->cur and ->status (and, if it is the quick one, what
+ * found.c has). Killing a slot sets ->status
  * first, then closes the counter, then empties ->cur: a get that starts later
  * finds the status, one that was under way has its reference or fails.
  *
@@ -43,28 +44,37 @@ struct ibc__slot *ibc__slot(struct ibc_device *dev, unsigned int id)
 int ibc__slot_make(struct ibc_device *dev, unsigned int id)
 {
 	struct ibc__slot *chunk;
-	unsigned int i, n, offset;
+	unsigned int n, offset;
 
+	if (ibc__found_make(dev, id))
+		return ENOMEM;
 	if (ibc__slot(dev, id))
 		return 0;
 	n = locate(id, &offset);
 	chunk = calloc(chunk_size(n), sizeof(*chunk));
 	if (!chunk)
 		return ENOMEM;
-	for (i = 0; i < chunk_size(n); i++) {
-		chunk[i].dev = dev;
-		chunk[i].status = ENOENT;
-		chunk[i].first.slot = &chunk[i];
-		chunk[i].spare = &chunk[i].first;
-	}
 	atomic_store_explicit(&dev->chunks[n], chunk, memory_order_release);
 	return 0;
+}
+
+/* those that are never used stay as calloc() left them, untouched */
+static void use(struct ibc__slot *slot, struct ibc_device *dev, unsigned int id)
+{
+	if (slot->dev)
+		return;
+	slot->dev = dev;
+	slot->found = ibc__found(dev, id);
+	slot->found->what = IBC_FOUND_OTHER;
+	ibc__ref_init(&slot->first, slot);
+	slot->spare = &slot->first;
 }
 
 void ibc__slot_attach(struct ibc_device *dev, struct ibc__client *c)
 {
 	struct ibc__slot *slot = ibc__slot(dev, c->id);
 
+	use(slot, dev, c->id);
 	slot->client = c;
 	slot->state = IBC_SLOT_NEW;
 	slot->tried = false;
@@ -72,20 +82,13 @@ void ibc__slot_attach(struct ibc_device *dev, struct ibc__client *c)
 	slot->status = dev->state == IBC_DEVICE_LIVE ? ENOENT : ENODEV;
 }
 
-/* nothing of the client is left in it */
-void ibc__slot_detach(struct ibc__slot *slot)
-{
-	slot->client = NULL;
-	slot->state = IBC_SLOT_NEW;
-	slot->status = ENOENT;
-}
-
-static void free_extra(struct ibc__slot *slot)
+static void free_refs(struct ibc__shard_pool *pool, struct ibc__slot *slot)
 {
 	struct ibc__ref *ref;
 
 	while ((ref = slot->extra)) {
 		slot->extra = ref->sibling;
+		ibc__shards_put(pool, ref->shards);
 		free(ref);
 	}
 }
@@ -93,11 +96,11 @@ static void free_extra(struct ibc__slot *slot)
 /* all references on all data that the slot's client has of the device */
 uint64_t ibc__slot_refs(struct ibc__slot *slot)
 {
-	uint64_t refs = slot->first.word & IBC_REF_COUNT;
+	uint64_t refs = ibc__ref_count(&slot->first);
 	struct ibc__ref *ref;
 
 	for (ref = slot->extra; ref; ref = ref->sibling)
-		refs += ref->word & IBC_REF_COUNT;
+		refs += ibc__ref_count(ref);
 	return refs;
 }
 
@@ -109,22 +112,38 @@ void ibc__slots_free(struct ibc_device *dev)
 	for (n = 0; n < IBC_NUM_CHUNKS; n++) {
 		chunk = dev->chunks[n];
 		for (i = 0; chunk && i < chunk_size(n); i++)
-			free_extra(&chunk[i]);
+			free_refs(&dev->reg->shards, &chunk[i]);
 		free(chunk);
 	}
+	ibc__found_free(dev);
+}
+
+/*
+ * What get finds from here on. The quick one finds what the first counter has while
+ * that is ->cur and no longer: else one could find the next object, and a later
+ * one still the one before.
+ */
+void ibc__slot_set(struct ibc__slot *slot, struct ibc__ref *ref)
+{
+	uintptr_t other = ref && ref->live ? (uintptr_t)ref : 0;
+
+	if (ref != &slot->first)
+		atomic_store_explicit(&slot->found->what,
+				      other + IBC_FOUND_OTHER,
+				      memory_order_release);
+	atomic_store_explicit(&slot->cur, ref, memory_order_release);
+	if (ref == &slot->first)
+		atomic_store_explicit(&slot->found->what, (uintptr_t)ref->data,
+				      memory_order_release);
 }
 
 /* the registry and those who wait for it get @refs references at once */
 void ibc__slot_publish(struct ibc__slot *slot, struct ibc__ref *ref,
-		       uint64_t refs)
+		       unsigned int refs)
 {
-	uint64_t word = ref->word;
-
-	while (!atomic_compare_exchange_weak_explicit(
-		&ref->word, &word, (word & ~IBC_REF_CLOSED) + refs,
-		memory_order_release, memory_order_relaxed))
-		;
-	atomic_store_explicit(&slot->cur, ref, memory_order_release);
+	ibc__ref_publish(ref, refs,
+			 slot->client->flags & IBC_CLIENT_FREE_UNUSED);
+	ibc__slot_set(slot, ref);
 }
 
 static bool final(int status)
@@ -132,24 +151,48 @@ static bool final(int status)
 	return status == ENODEV || status == ESHUTDOWN;
 }
 
-/*
- * From here on get says @status. What was published is kept in ->held, with one
- * reference, until ibc__slot_drop(): the registry's own or, with FREE_UNUSED,
- * one taken here if there is still any.
- */
-void ibc__slot_kill(struct ibc__slot *slot, int status)
+/* what is in the slot and still has references; empties it of what has none */
+struct ibc__ref *ibc__slot_current(struct ibc__slot *slot)
 {
 	struct ibc__ref *ref = slot->cur;
 
+	if (ref && !(atomic_load(&ref->word) & IBC_REF_COUNT))
+		ibc__slot_set(slot, ref = NULL);
+	return ref;
+}
+
+/*
+ * What is in the slot, with a reference that is the caller's: the registry's or,
+ * with FREE_UNUSED, one taken here. NULL: nothing, or it became unused. What is
+ * to be closed must not become so just before: a get that had found it would say
+ * that there is nothing, while there is what replaces it.
+ */
+struct ibc__ref *ibc__slot_keep(struct ibc__slot *slot)
+{
+	struct ibc__ref *ref = ibc__slot_current(slot);
+
+	if (ref && slot->client->flags & IBC_CLIENT_FREE_UNUSED &&
+	    !ibc__ref_tryget(ref, 1))
+		ref = NULL;
+	return ref;
+}
+
+/*
+ * From here on get says @status. What was published is kept in ->held, with one
+ * reference, until ibc__slot_drop().
+ */
+void ibc__slot_kill(struct ibc__slot *slot, int status)
+{
+	struct ibc__ref *ref;
+
 	if (!final(slot->status))
 		slot->status = status;
-	if (!ref)
-		return;
-	if (!(slot->client->flags & IBC_CLIENT_FREE_UNUSED) ||
-	    ibc__ref_tryget(ref, 1))
+	ref = ibc__slot_keep(slot);
+	if (ref) {
 		slot->held = ref;
-	atomic_fetch_or(&ref->word, IBC_REF_CLOSED);
-	slot->cur = NULL;
+		ibc__ref_kill(ref);
+	}
+	ibc__slot_set(slot, NULL);
 }
 
 /* drops the lock: the last put runs the client's code */

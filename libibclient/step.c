@@ -101,7 +101,6 @@ static void add(struct ibc__slot *slot)
 /* in the order of registration: those before have had their add() */
 static bool step_add(struct ibc_device *dev)
 {
-	uint64_t now = ibc__now();
 	struct ibc__client *c;
 	struct ibc__slot *slot;
 
@@ -109,7 +108,8 @@ static bool step_add(struct ibc_device *dev)
 		slot = ibc__slot(dev, c->id);
 		if (c->dying)
 			continue;
-		if (slot->state == IBC_SLOT_RETRY && slot->retry_at > now) {
+		if (slot->state == IBC_SLOT_RETRY &&
+		    slot->retry_at > ibc__now()) {
 			ibc__device_at(dev, slot->retry_at);
 			continue;
 		}
@@ -150,7 +150,7 @@ static bool step_rename(struct ibc_device *dev)
 	return true;
 }
 
-/* reading events had stopped for want of memory */
+/* reading events had stopped: no memory, or epoll would not look again */
 bool ibc__step_reread(struct ibc_device *dev)
 {
 	if (!dev->reread_at)
@@ -178,7 +178,8 @@ bool ibc__device_step(struct ibc__job *job)
 		return ibc__step_open(dev);
 	if (dev->stage == IBC_STAGE_VERIFY)
 		return false;
-	return ibc__step_probe(dev) || step_add(dev) ||
-	       ibc__handlers_replay(dev) || ibc__deliver(dev) ||
-	       step_rename(dev) || ibc__step_reread(dev);
+	/* events last: of a storm there are always some */
+	return ibc__step_probe(dev) || step_add(dev) || step_rename(dev) ||
+	       ibc__step_reread(dev) || ibc__handlers_replay(dev) ||
+	       ibc__deliver(dev);
 }

@@ -3,6 +3,10 @@
  * Deadlines: a sorted list and one timerfd, armed for the first. Few are ever
  * armed at once (retries, drain warnings, the fallback rescan), and none in a
  * quiet process. reg->lock is held.
+ *
+ * Where the timerfd cannot be set (->timer_late), the leader sleeps no longer than
+ * until the first deadline, and tries again; a manual registry's descriptor stays
+ * readable so long, so that its owner dispatches and does that.
  */
 #include <sys/timerfd.h>
 
@@ -15,6 +19,7 @@ static void set_timerfd(struct ibc_registry *reg)
 	struct itimerspec spec = {};
 	uint64_t at = first ? first->at : 0;
 
+	reg->timer_late = false;
 	if (at == reg->timer_set || !ibc__ours(reg))
 		return;
 	reg->timer_set = at;
@@ -22,7 +27,21 @@ static void set_timerfd(struct ibc_registry *reg)
 		spec.it_value.tv_sec = at / 1000;
 		spec.it_value.tv_nsec = at % 1000 * 1000000;
 	}
-	timerfd_settime(reg->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
+	if (!timerfd_settime(reg->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL))
+		return;
+	reg->timer_set = 0;
+	reg->timer_late = at;
+	if (reg->timer_late)
+		ibc__wake_leader(reg);
+}
+
+/* until when the leader may sleep, if nothing is to happen before @deadline */
+uint64_t ibc__timers_limit(struct ibc_registry *reg, uint64_t deadline)
+{
+	struct ibc__timer *first = TAILQ_FIRST(&reg->timers);
+
+	return reg->timer_late && first && first->at < deadline ? first->at :
+								  deadline;
 }
 
 void ibc__timer_stop(struct ibc_registry *reg, struct ibc__timer *timer)

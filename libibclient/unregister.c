@@ -7,7 +7,8 @@
  *   remove		each device's job calls remove() where add() had returned 0
  *			and drops the registry's reference
  *   wait		until no slot is active, no callback runs, no data is left
- *   finish		the slots are free for another client, the record is zero
+ *   finish		the client is zero again, and its owner's; its record and
+ *			slots wait for the next one
  *
  * One party may finish: a thread that waits (->claimed), or the job that the
  * asynchronous form starts. After a time-out nobody has it, until called again.

@@ -10,6 +10,27 @@ const char *ibc_version(void)
 	return IBC_VERSION;
 }
 
+/* all zero, from a cache line's begin; not touched where calloc() does not */
+void *ibc__calloc_lines(size_t size)
+{
+	const uintptr_t line = 2 * 64; /* two: some CPUs fetch pairs */
+	char *memory = calloc(1, sizeof(void *) + line - 1 + size);
+	void **lines;
+
+	if (!memory)
+		return NULL;
+	lines = (void **)(((uintptr_t)memory + sizeof(void *) + line - 1) &
+			  ~(line - 1));
+	lines[-1] = memory;
+	return lines;
+}
+
+void ibc__free_lines(void *lines)
+{
+	if (lines)
+		free(((void **)lines)[-1]);
+}
+
 /* milliseconds; never 0, so that 0 can mean "not set" */
 uint64_t ibc__now(void)
 {
@@ -43,4 +64,10 @@ void *ibc__null(int error)
 {
 	errno = error;
 	return NULL;
+}
+
+/* a failure of this process's, and maybe only for a while: not an answer */
+bool ibc__out_of_resources(int error)
+{
+	return error == ENOMEM || error == EMFILE || error == ENFILE;
 }

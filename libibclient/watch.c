@@ -168,9 +168,7 @@ int ibc__watch_failed(struct ibc__source *source, const char *what, int error)
 	if (source->fd >= 0)
 		close(source->fd);
 	source->fd = -1;
-	if (error == ENOMEM || error == EMFILE || error == ENFILE)
-		return error;
-	return 0;
+	return ibc__out_of_resources(error) ? error : 0;
 }
 
 /* beyond rmem_max it takes CAP_NET_ADMIN; the default serves too */
@@ -183,13 +181,23 @@ void ibc__watch_buffer(int fd)
 				 sizeof(size));
 }
 
-/* are these devices a simulator's, of which the kernel says nothing? */
-bool ibc__watch_simulated(void)
+/* a simulator's devices: the kernel says nothing of them */
+enum ibc__where ibc__watch_where(void)
 {
 	const char *sysfs = ibc__backend->sysfs_path();
 	struct statfs fs;
+	int ret;
 
-	return sysfs && statfs(sysfs, &fs) == 0 && fs.f_type != SYSFS_MAGIC;
+	if (!sysfs)
+		return IBC_WHERE_KERNEL;
+	do {
+		ret = statfs(sysfs, &fs);
+	} while (ret && errno == EINTR);
+	if (ret)
+		return errno == ENOENT || errno == ENOTDIR ? IBC_WHERE_KERNEL :
+							     IBC_WHERE_UNKNOWN;
+	return fs.f_type == SYSFS_MAGIC ? IBC_WHERE_KERNEL :
+					  IBC_WHERE_SIMULATED;
 }
 
 static int open_source(struct ibc_registry *reg, unsigned int n)
@@ -201,7 +209,7 @@ static int open_source(struct ibc_registry *reg, unsigned int n)
 	error = source->ops->open(reg, source);
 	if (error || source->fd < 0)
 		return error;
-	error = ibc__epoll_add(reg, source->fd, EPOLLIN, n);
+	error = ibc__epoll_set(reg, EPOLL_CTL_ADD, source->fd, EPOLLIN, n);
 	return error ? ibc__watch_failed(source, "epoll_ctl", error) : 0;
 }
 
@@ -272,8 +280,13 @@ void ibc__watch_distrust(struct ibc_registry *reg, struct ibc__source *source)
 	if (timer->state != IBC_SOURCE_ABSENT)
 		return;
 	(void)timer->ops->open(reg, timer);
-	if (timer->state == IBC_SOURCE_ACTIVE)
-		ibc__scan_at(reg, ibc__now() + reg->scan_period);
+	if (timer->state != IBC_SOURCE_ACTIVE)
+		return;
+	ibc__log(reg, IBC_LOG_WARNING,
+		 "source %s: %s; from now on the device list is read every "
+		 "%u ms",
+		 source->ops->name, source->why, reg->scan_period);
+	ibc__scan_at(reg, ibc__now() + reg->scan_period);
 }
 
 /* ---- news ---- */

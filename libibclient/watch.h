@@ -77,7 +77,10 @@ void ibc__watch_absent(struct ibc__source *source, const char *why);
 int ibc__watch_failed(struct ibc__source *source, const char *what, int error);
 void ibc__watch_scanned(struct ibc_registry *reg, bool devices);
 void ibc__watch_buffer(int fd);
-bool ibc__watch_simulated(void);
+/* whose the devices are; UNKNOWN: it could not be found out */
+enum ibc__where { IBC_WHERE_KERNEL, IBC_WHERE_SIMULATED, IBC_WHERE_UNKNOWN };
+
+enum ibc__where ibc__watch_where(void);
 void ibc__watch_distrust(struct ibc_registry *reg, struct ibc__source *source);
 const char *ibc__by_name(enum ibc__by by);
 const char *ibc__source_state_name(enum ibc__source_state state);

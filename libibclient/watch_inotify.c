@@ -11,7 +11,9 @@
  * It is to be trusted, with no rescan by the clock beside it, only where /dev is
  * a devtmpfs, in which the kernel itself makes and removes the nodes; a
  * container's own /dev is none. A simulator's devices are in its directory and
- * nowhere else: that has to be watched then, and is trusted until it goes.
+ * nowhere else: that has to be watched then, and is trusted until it goes. Where
+ * it could not be found out whose the devices are, both must be so. What is there
+ * and cannot be watched ends the trust.
  */
 #include <fcntl.h>
 #include <limits.h>
@@ -56,28 +58,54 @@ static void watch(struct ibc__source *source, int n, const char *path,
 	source->watches[n] = inotify_add_watch(source->fd, path, events);
 }
 
-static void watch_class(struct ibc__source *source)
+/* false: it is there, as far as one can tell, and errno says why not */
+static bool watch_nodes(struct ibc__source *source)
+{
+	watch(source, WATCH_NODES, "/dev/infiniband", node_events);
+	return source->watches[WATCH_NODES] >= 0 || errno == ENOENT ||
+	       errno == ENOTDIR;
+}
+
+/* the same */
+static bool watch_class(struct ibc__source *source)
 {
 	char path[PATH_MAX];
 
 	source->watches[WATCH_CLASS] = -1;
-	if (!ibc__watch_simulated())
-		return;
+	if (ibc__watch_where() == IBC_WHERE_KERNEL)
+		return true;
 	snprintf(path, sizeof(path), "%s/class/infiniband_verbs",
 		 ibc__backend->sysfs_path());
 	watch(source, WATCH_CLASS, path, node_events);
+	return source->watches[WATCH_CLASS] >= 0;
 }
 
-static void judge(struct ibc__source *source)
+static void not_watched(struct ibc__source *source, const char *what, int error)
 {
-	if (ibc__watch_simulated())
-		source->trusted = source->watches[WATCH_CLASS] >= 0;
+	snprintf(source->why, sizeof(source->why), "%s cannot be watched: %s",
+		 what, strerror(error));
+}
+
+/* @class_error, @nodes_error: why they are not watched, or 0 */
+static void judge(struct ibc__source *source, int class_error, int nodes_error)
+{
+	enum ibc__where where = ibc__watch_where();
+	bool of_class = source->watches[WATCH_CLASS] >= 0, of_nodes;
+
+	of_nodes = !nodes_error && source->watches[WATCH_DEV] >= 0 &&
+		   on_devtmpfs("/dev");
+	source->trusted = (of_class || where == IBC_WHERE_KERNEL) &&
+			  (of_nodes || where == IBC_WHERE_SIMULATED);
+	if (source->trusted)
+		snprintf(source->why, sizeof(source->why), "device nodes");
+	else if (class_error)
+		not_watched(source, "the directory of the devices",
+			    class_error);
+	else if (nodes_error)
+		not_watched(source, "/dev/infiniband", nodes_error);
 	else
-		source->trusted =
-			source->watches[WATCH_DEV] >= 0 && on_devtmpfs("/dev");
-	snprintf(source->why, sizeof(source->why), "%s",
-		 source->trusted ? "device nodes" :
-				   "device nodes, but not the kernel's own");
+		snprintf(source->why, sizeof(source->why),
+			 "device nodes, but not the kernel's own");
 }
 
 /* a simulator's directory went; it may be there again */
@@ -90,6 +118,18 @@ static void class_went(struct ibc_registry *reg, struct ibc__source *source)
 		ibc__watch_distrust(reg, source);
 	}
 	ibc__hint(reg, IBC_SOURCE_INOTIFY, true);
+}
+
+/* their directory is there (again) */
+static void nodes_came(struct ibc_registry *reg, struct ibc__source *source)
+{
+	int error = watch_nodes(source) ? 0 : errno;
+
+	if (!error || !source->trusted ||
+	    ibc__watch_where() == IBC_WHERE_SIMULATED)
+		return;
+	not_watched(source, "/dev/infiniband", error);
+	ibc__watch_distrust(reg, source);
 }
 
 /* EMFILE is the limit of this user's instances too: no error of ours then */
@@ -110,16 +150,16 @@ static int no_instance(struct ibc_registry *reg, struct ibc__source *source,
 
 static int open_inotify(struct ibc_registry *reg, struct ibc__source *source)
 {
-	int error;
+	int error, class_error, nodes_error;
 
 	source->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (source->fd < 0)
 		return no_instance(reg, source, errno);
-	watch_class(source);
-	watch(source, WATCH_NODES, "/dev/infiniband", node_events);
+	class_error = watch_class(source) ? 0 : errno;
+	nodes_error = watch_nodes(source) ? 0 : errno;
 	watch(source, WATCH_DEV, "/dev", dev_events);
 	error = errno;
-	judge(source);
+	judge(source, class_error, nodes_error);
 	if (source->watches[WATCH_DEV] < 0 && !source->trusted)
 		return ibc__watch_failed(
 			source,
@@ -159,7 +199,7 @@ static void one_event(struct ibc_registry *reg, struct ibc__source *source,
 		else
 			node_event(reg, e);
 	} else if (e->len && strcmp(e->name, "infiniband") == 0) {
-		watch(source, WATCH_NODES, "/dev/infiniband", node_events);
+		nodes_came(reg, source);
 		ibc__hint(reg, IBC_SOURCE_INOTIFY, false);
 	}
 }

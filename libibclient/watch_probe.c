@@ -12,6 +12,8 @@
  *
  *   ->suspect, ->suspect_by	a hint says it went: next, the list decides
  *   ->probe, ->probe_by	the list has it: the job is to ask the verb
+ *   ->probe_at		not before: it had said nothing, for want of memory or
+ *			since a signal came, so it is asked again
  *
  * reg->lock is held, and dropped for the verb.
  */
@@ -65,6 +67,21 @@ void ibc__probe_all(struct ibc_registry *reg)
 			ibc__suspect(dev, IBC_SOURCE_PROBE);
 }
 
+static bool says_nothing(int error)
+{
+	return ibc__out_of_resources(error) || error == EINTR ||
+	       error == EAGAIN;
+}
+
+/* of several hints the first told */
+static void ask_again(struct ibc_device *dev, enum ibc__by by)
+{
+	dev->probe = true;
+	dev->probe_by = by;
+	dev->probe_at = ibc__now() + ibc__backoff(dev->probe_failures++);
+	ibc__device_at(dev, dev->probe_at);
+}
+
 /* a step of the device's job */
 bool ibc__step_probe(struct ibc_device *dev)
 {
@@ -75,10 +92,19 @@ bool ibc__step_probe(struct ibc_device *dev)
 
 	if (!dev->probe)
 		return false;
+	if (dev->probe_at > ibc__now()) {
+		ibc__device_at(dev, dev->probe_at);
+		return false;
+	}
 	dev->probe = false;
 	ibc__unlock(reg);
 	error = ibc__backend->probe(context);
 	ibc__lock(reg);
+	if (says_nothing(error)) {
+		ask_again(dev, by);
+		return true;
+	}
+	dev->probe_failures = 0;
 	if (error == EIO || error == ENODEV)
 		ibc__begin_removal(dev, IBC_REASON_ERROR, by);
 	else

@@ -24,27 +24,37 @@
 #define INIT_USER_NS_INO 0xEFFFFFFDU /* PROC_USER_INIT_INO, kernel ABI */
 #define MESSAGE_MAX	 8192
 
+enum answer { NO, YES, UNKNOWN };
+
 /*
  * Does our network namespace belong to the initial user namespace? EPERM: to an
- * ancestor of ours, which is the initial one but for nested containers.
+ * ancestor of ours, which is the initial one but for nested containers. ENOTTY: to
+ * a kernel before 4.9, where nobody can tell.
  */
-static bool kernel_sends_here(void)
+static enum answer owner_is_initial(int net)
+{
+	enum answer answer = UNKNOWN;
+	struct stat st;
+	int owner = ioctl(net, NS_GET_USERNS);
+
+	if (owner < 0)
+		return errno == EPERM || errno == ENOTTY ? YES : UNKNOWN;
+	if (fstat(owner, &st) == 0)
+		answer = st.st_ino == INIT_USER_NS_INO ? YES : NO;
+	close(owner);
+	return answer;
+}
+
+static enum answer kernel_sends_here(void)
 {
 	int net = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	struct stat st;
-	bool yes = true;
-	int owner;
+	enum answer answer;
 
 	if (net < 0)
-		return true;
-	owner = ioctl(net, NS_GET_USERNS);
-	if (owner >= 0) {
-		if (fstat(owner, &st) == 0)
-			yes = st.st_ino == INIT_USER_NS_INO;
-		close(owner);
-	}
+		return UNKNOWN;
+	answer = owner_is_initial(net);
 	close(net);
-	return yes;
+	return answer;
 }
 
 static int bind_socket(int fd)
@@ -60,10 +70,12 @@ static int bind_socket(int fd)
 
 static int open_uevent(struct ibc_registry *reg, struct ibc__source *source)
 {
+	enum answer sends = kernel_sends_here();
+	enum ibc__where where = ibc__watch_where();
 	int error;
 
 	(void)reg;
-	if (!kernel_sends_here()) {
+	if (sends == NO) {
 		ibc__watch_absent(source,
 				  "the kernel sends none to this network "
 				  "namespace, which a user namespace owns");
@@ -77,10 +89,13 @@ static int open_uevent(struct ibc_registry *reg, struct ibc__source *source)
 	if (error)
 		return ibc__watch_failed(source, "bind", error);
 	source->state = IBC_SOURCE_ACTIVE;
-	source->trusted = !ibc__watch_simulated();
+	source->trusted = sends == YES && where == IBC_WHERE_KERNEL;
 	snprintf(source->why, sizeof(source->why), "kernel uevents%s",
-		 source->trusted ? "" :
-				   ", but the devices are not in its sysfs");
+		 source->trusted	      ? "" :
+		 where == IBC_WHERE_SIMULATED ? ", but the devices are not in "
+						"its sysfs" :
+						", but maybe none are sent "
+						"here");
 	return 0;
 }
 

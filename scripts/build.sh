@@ -6,10 +6,12 @@
 # Options of the trees that did not build: said once, not for every stage.
 declare -A build_bad=()
 
-# build_tree NAME [CMAKE-OPTION…]: configures if the options changed, builds.
-# Quiet unless it fails.
+# build_tree NAME [CMAKE-OPTION…]: configures if the options changed, builds: all,
+# or what the caller has in the array build_targets. Quiet unless it fails.
+build_targets=()
 build_tree() {
 	local name=$1 dir=$BUILD/$1 log=$BUILD/log/build-$1.log
+	local targets=("${build_targets[@]/#/--target=}")
 	shift
 
 	if [ "${build_bad[$name]:-}" = "$*" ]; then
@@ -24,7 +26,7 @@ build_tree() {
 			build_failed "$name" "$log" "$*" || return 1
 		printf '%s' "$*" >"$dir/options"
 	fi
-	cmake --build "$dir" >"$log" 2>&1 || build_failed "$name" "$log" "$*"
+	cmake --build "$dir" "${targets[@]}" >"$log" 2>&1 || build_failed "$name" "$log" "$*"
 }
 
 build_failed() {

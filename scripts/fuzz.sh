@@ -2,17 +2,18 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # BUILD and TOP are in common.sh
 #
-# The stage `fuzz`: the targets of tests/fuzz/ at once, for IBC_FUZZ_SECONDS
-# each, beginning with the seeds there. What they find stays in
-# build/fuzz/corpus, and is where the next run begins.
+# The stage `fuzz`: the targets of tests/fuzz/, all at once, for IBC_FUZZ_SECONDS,
+# beginning with the seeds there. What they find stays in build/fuzz/corpus, and is
+# where the next run begins.
 
-fuzz_targets=(fabric spec context)
+# of softverbs, and of the library
+fuzz_targets=(fabric spec context uevent netlink input sequence)
 
 # fuzz_one NAME SECONDS SCRATCH
 fuzz_one() {
 	local name=$1 corpus=$BUILD/fuzz/corpus/$1
 	mkdir -p "$corpus"
-	IBC_FUZZ_DIR=$3 "$BUILD/fuzz/bin/fuzz_$name" -max_total_time="$2" \
+	IBC_FUZZ_DIR=$3 TMPDIR=$3 "$BUILD/fuzz/bin/fuzz_$name" -max_total_time="$2" \
 		-timeout=10 -max_len=2000 -print_final_stats=1 \
 		-artifact_prefix="$BUILD/log/fuzz-crash-$name-" \
 		"$corpus" "$TOP/tests/fuzz/seeds/$name" \

@@ -8,8 +8,13 @@ group_why() {
 	case $1 in
 	build) echo "to build the library, its tools and examples" ;;
 	test) echo "to build and run the tests and man pages" ;;
+	bench) echo "to measure what RCU costs beside the library" ;;
+	plot) echo "to draw the picture" ;;
 	lint) echo "to check the format and build with a second compiler" ;;
 	fuzz) echo "to fuzz softverbs" ;;
+	model) echo "to check the model of the library" ;;
+	m32) echo "to build the tests for a 32-bit machine" ;;
+	aarch64) echo "to build the tests for aarch64, and to run them" ;;
 	vm) echo "to boot a kernel that has soft-RoCE" ;;
 	esac
 }
@@ -20,8 +25,13 @@ apt_packages() {
 		libjansson-dev ibverbs-providers ;;
 	test) echo g++ libcmocka-dev pandoc valgrind jq git ibverbs-utils \
 		libevent-dev libglib2.0-dev ;;
+	bench) echo liburcu-dev ;;
+	plot) echo gnuplot-nox jq ;;
 	lint) echo clang clang-format shellcheck ;;
 	fuzz) echo clang libclang-rt-dev ;;
+	model) echo spin gcc libc6-dev ;;
+	m32) echo gcc-i686-linux-gnu ;;
+	aarch64) echo gcc-aarch64-linux-gnu qemu-user-static ;;
 	vm) echo qemu-system-x86 busybox-static kmod cpio xz-utils zstd iproute2 \
 		ibverbs-providers ibverbs-utils jq build-essential ;;
 	esac
@@ -34,9 +44,12 @@ dnf_packages() {
 	test) echo gcc-c++ libcmocka-devel pandoc valgrind jq \
 		git libasan libubsan libtsan libibverbs-utils \
 		libevent-devel glib2-devel ;;
+	bench) echo userspace-rcu-devel ;;
+	plot) echo gnuplot jq ;;
 	lint) echo clang clang-tools-extra ShellCheck ;;
 	fuzz) echo clang compiler-rt ;;
-	vm) echo ;;
+	model) echo spin gcc glibc-devel ;;
+	m32 | aarch64 | vm) echo ;;
 	esac
 }
 

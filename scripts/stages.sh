@@ -6,17 +6,21 @@
 # underscore there) that calls count, or fails: a stage that cannot be built
 # is one failure.
 
-stages=(format build-gcc build-clang unit soft timing asan tsan valgrind fuzz
-	install vm-6.1 vm-6.12)
+stages=(format build-gcc build-clang unit soft timing model mutants m32 aarch64
+	asan tsan torture valgrind fuzz install vm-6.1 vm-6.12 coverage)
+# only with --long, or by name
+long_stages=(coverage)
 
 # What each stage needs installed.
 stage_groups() {
 	case $1 in
 	format) echo lint ;;
-	build-clang) echo build test lint ;;
+	build-clang) echo build test lint bench ;;
 	fuzz) echo build fuzz ;;
+	model) echo model ;;
+	m32 | aarch64) echo build test "$1" ;;
 	vm-*) echo build test vm ;;
-	*) echo build test ;;
+	*) echo build test bench ;;
 	esac
 }
 
@@ -63,15 +67,48 @@ stage_timing() {
 		sed 's/^[0-9]*:/  /'
 }
 
+# All schedules of a model of the library; with --long of everything at once.
+stage_model() {
+	local log=$BUILD/log/model.log status=0 all=()
+	[ "${IBC_LONG:-}" != 1 ] || all=(--all)
+	mkdir -p "$BUILD/log"
+	"$TOP/tests/model/check" "${all[@]}" >"$log" 2>&1 </dev/null || status=$?
+	if [ "$status" = 77 ]; then
+		skip model "$(tail -n 1 "$log")"
+		return 0
+	fi
+	grep '^ok .* configuration ' "$log" | sed 's/^ok [0-9]* -/  /'
+	grep -A 6 '^not ok ' "$log" >&2
+	count_tap "$log"
+	grep -q '^1\.\.[1-9]' "$log"
+}
+
+# Mistakes made in the library on purpose: each must have its test fail.
+stage_mutants() {
+	local log=$BUILD/log/mutants.log
+	build_gcc || return 1
+	mkdir -p "$BUILD/log"
+	"$TOP/tests/mutants/run" "$BUILD/release" >"$log" 2>&1 </dev/null || true
+	grep -v '^caught: ' "$log" | sed 's/^/   /'
+	count "$(grep -c '^caught: ' "$log")" \
+		"$(grep -c -E '^(survived|wrong): ' "$log")" 0
+	grep -q '^caught: ' "$log"
+}
+
 # sanitized STAGE SANITIZERS [PREFIX…]
 sanitized() {
-	local stage=$1 sanitizers=$2
+	local stage=$1
 	# shellcheck disable=SC2034 # run_ctest uses it
 	local ctest_options=(-LE timing)
+	build_sanitized "$1" "$2" || return 1
 	shift 2
-	build_tree "$stage" -DCMAKE_C_COMPILER=gcc -DIBC_BUILD_MAN=OFF \
-		-DCMAKE_BUILD_TYPE=Debug "-DIBC_SANITIZE=$sanitizers" || return 1
 	run_ctest "$stage" "$BUILD/$stage" "$@"
+}
+
+# build_sanitized STAGE SANITIZERS
+build_sanitized() {
+	build_tree "$1" -DCMAKE_C_COMPILER=gcc -DIBC_BUILD_MAN=OFF \
+		-DCMAKE_BUILD_TYPE=Debug "-DIBC_SANITIZE=$2"
 }
 
 # Options of the sanitizers are set by the tests, in tests/CMakeLists.txt.
@@ -82,10 +119,39 @@ stage_asan() {
 
 # Kernels that randomise more bits of an address than this TSan knows make it
 # abort at the start: then without randomisation, where that is allowed.
+fixed_addresses=()
+! setarch -R true 2>/dev/null || fixed_addresses=(setarch -R)
+
 stage_tsan() {
-	local fixed=()
-	setarch -R true 2>/dev/null && fixed=(setarch -R)
-	sanitized tsan thread "${fixed[@]}"
+	sanitized tsan thread "${fixed_addresses[@]}"
+}
+
+# The same two programs from three trees, beside each other: what the neighbours
+# take makes more schedules.
+stage_torture() {
+	local tree
+	build_gcc && build_sanitized asan address,undefined &&
+		build_sanitized tsan thread || return 1
+	mkdir -p "$BUILD/log"
+	for tree in release asan tsan; do
+		(cd "$BUILD/$tree" && TORTURE_SECONDS=${TORTURE_SECONDS:-60} \
+			"${fixed_addresses[@]}" ctest -V -j 2 -R '^(on_soft_)?torture$') \
+			>"$BUILD/log/torture-$tree.log" 2>&1 </dev/null &
+	done
+	wait
+	for tree in release asan tsan; do
+		show_torture "$BUILD/log/torture-$tree.log" || return 1
+	done
+}
+
+show_torture() {
+	local numbers
+	sed -n 's/^[0-9]*: torture: \(seed .* rounds .*\)/   \1/p' "$1"
+	numbers=$(count_ctest_log "$1")
+	[ "$numbers" = "2 0 0" ] || show_ctest_failures "$1"
+	# shellcheck disable=SC2086 # three words
+	count $numbers
+	[ "$numbers" != "0 0 0" ]
 }
 
 # The same tests as unit, as another directory for ctest: each program of the
@@ -101,6 +167,30 @@ stage_valgrind() {
 		jq -r -L "$TOP/scripts" --arg bin "$BUILD/release/" -f "$TOP/scripts/valgrind.jq" \
 		>"$dir/CTestTestfile.cmake" || return 1
 	run_ctest valgrind "$dir"
+}
+
+# Which lines of the library the tests execute: see Documentation/coverage.md. Those
+# of the contract on softverbs that are needed are with them; not those of signals,
+# whose handlers leave no time for what they interrupt when they count, too.
+stage_coverage() {
+	local log=$BUILD/log/coverage-lines.log
+	# shellcheck disable=SC2034 # build_tree uses it
+	local build_targets=(coverage-tests)
+	# shellcheck disable=SC2034 # run_ctest uses it
+	local ctest_options=(-LE timing
+		-R '^(test_|tracked_|g20_sweep_|on_soft_(open|objects|adopt)$)'
+		-E 'signal$')
+	build_tree coverage -DCMAKE_C_COMPILER=gcc -DIBC_COVERAGE=ON \
+		-DIBC_BUILD_MAN=OFF -DIBC_BUILD_BENCH=OFF \
+		-DCMAKE_BUILD_TYPE=Debug || return 1
+	find "$BUILD/coverage" -name '*.gcda' -delete
+	run_ctest coverage "$BUILD/coverage"
+	if "$TOP/tests/coverage/report" "$BUILD/coverage" >"$log" 2>&1; then
+		count 1 0 0
+	else
+		count 0 1 0
+	fi
+	sed 's/^/   /' "$log"
 }
 
 # A stranger's program, by pkg-config, against what was installed.
@@ -169,7 +259,7 @@ vm_stage() {
 	say "   kernel ${kernel##*/}"
 	mkdir -p "$BUILD/log"
 	status=0
-	IBC_VM_TIMEOUT=$([ "${IBC_LONG:-}" = 1 ] && echo 3600 || echo 900) \
+	IBC_VM_TIMEOUT=$([ "${IBC_LONG:-}" = 1 ] && echo 3600 || echo 1500) \
 		"$TOP/tests/vm/run-cases" "$kernel" 2>&1 |
 		tee "$log" | sed -u 's/^/   /' || status=$?
 	count_tap "$log"
@@ -208,7 +298,13 @@ run_stage() {
 # run_tests STAGE…
 run_tests() {
 	local stage groups=()
-	[ $# -gt 0 ] || set -- "${stages[@]}"
+	if [ $# = 0 ]; then
+		for stage in "${stages[@]}"; do
+			[ "${IBC_LONG:-}" != 1 ] &&
+				[[ " ${long_stages[*]} " == *" $stage "* ]] ||
+				set -- "$@" "$stage"
+		done
+	fi
 	for stage in "$@"; do
 		known_stage "$stage" ||
 			usage_error "no stage $stage; there are: ${stages[*]}"

@@ -12,6 +12,9 @@
  *		can be told.
  *   ECHILD	the registry was opened by a process of which this one is a
  *		fork()ed child. void and bool functions do nothing then.
+ *   EBADF	the program has closed file descriptors of the registry, by
+ *		closefrom() say: what would wait for news of devices returns
+ *		it, unregistering and closing work.
  *   Time-outs	are in milliseconds; -1 waits for ever, less is EINVAL.
  *   Threads	every function may be called by any thread.
  *   Callbacks	every function may be called in every callback, alloc and
@@ -127,7 +130,7 @@ int ibc_close(struct ibc_registry *reg);
  *
  * Return: a descriptor, readable (POLLIN) when ibc_dispatch() has work. It
  *	belongs to the registry: neither read nor close it. -1 and errno:
- *	EINVAL (also where the registry has threads), ECHILD
+ *	EINVAL (also where the registry has threads), ECHILD, EBADF
  */
 int ibc_get_fd(struct ibc_registry *reg);
 
@@ -141,7 +144,7 @@ int ibc_get_fd(struct ibc_registry *reg);
  * run concurrently.
  *
  * Return: 0 ran what was due; ETIMEDOUT nothing came; EDEADLK in a callback;
- *	EINVAL, also where the registry has threads; ECHILD
+ *	EINVAL, also where the registry has threads; ECHILD; EBADF
  */
 int ibc_dispatch(struct ibc_registry *reg, int timeout_ms);
 
@@ -153,8 +156,8 @@ int ibc_dispatch(struct ibc_registry *reg, int timeout_ms);
  * follow run in a dispatcher. Does nothing before the first client is
  * registered or context adopted.
  *
- * Return: 0; EINVAL; ECHILD; ENOMEM; or why the list could not be read, which
- *	is never taken for an empty list
+ * Return: 0; EINVAL; ECHILD; EBADF; ENOMEM; or why the list could not be read,
+ *	which is never taken for an empty list
  */
 int ibc_rescan(struct ibc_registry *reg);
 
@@ -346,8 +349,8 @@ enum ibc_adopt_flags {
  * wait.
  *
  * Return: a reference, for ibc_put_device(); NULL and errno: EINVAL, ECHILD,
- *	ENODEV (its removal is under way), ENOMEM, or why the context's async_fd
- *	could not be watched
+ *	ENODEV (its removal is under way), ENOMEM, EBADF, or why the context's
+ *	async_fd could not be watched
  */
 struct ibc_device *ibc_adopt_context(struct ibc_registry *reg,
 				     struct ibv_context *context,
@@ -515,8 +518,13 @@ struct ibc_client {
  * at once and the adds follow. add() runs in the order of registration, remove()
  * in the reverse.
  *
- * Return: 0; EINVAL; EBUSY (it is registered already); ENOMEM; ECHILD; or why
- *	the device list could not be read
+ * Devices that are not open yet are opened beside each other: by the registry's
+ * threads, and by the calling one, which would only wait (not if the registry is
+ * manual or has an open_device() of its own). Signals are blocked there meanwhile,
+ * and cancellation disabled. No callback of a client is called in it.
+ *
+ * Return: 0; EINVAL; EBUSY (it is registered already); ENOMEM; ECHILD; EBADF; or
+ *	why the device list could not be read
  */
 int ibc_register_client(struct ibc_registry *reg, struct ibc_client *client);
 

@@ -110,7 +110,7 @@ int sv_device_each_locked(struct softverbs *sv,
 int sv_device_each(struct softverbs *sv,
 		   int (*fn)(struct sv_device *dev, void *arg), void *arg)
 {
-	int ret = sv_lock(sv);
+	int ret = sv_lock_shared(sv);
 
 	if (ret)
 		return ret;

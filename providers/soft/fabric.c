@@ -188,17 +188,25 @@ static int check_spare_fds(int fd)
 /* each thread's own: threads exclude each other as processes do */
 static _Thread_local struct sv_lock fabric_lock;
 
-/* never held while waiting for anything else */
-int sv_lock(struct softverbs *sv)
+static int locked(struct softverbs *sv, int error)
 {
-	int error = sv_lock_file(&fabric_lock, sv->dir, "lock", 0);
-
 	if (error)
 		return error;
 	error = check_spare_fds(sv->dir);
 	if (error)
 		sv_unlock(sv);
 	return error;
+}
+
+/* never held while waiting for anything else */
+int sv_lock(struct softverbs *sv)
+{
+	return locked(sv, sv_lock_file(&fabric_lock, sv->dir, "lock", 0));
+}
+
+int sv_lock_shared(struct softverbs *sv)
+{
+	return locked(sv, sv_lock_file_shared(&fabric_lock, sv->dir, "lock"));
 }
 
 void sv_unlock(struct softverbs *sv)

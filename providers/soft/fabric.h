@@ -3,7 +3,8 @@
  * The fabric: a directory that stands for a kernel. Shared by the control
  * functions and the interposer; there is no daemon.
  *
- *   lock			whoever changes anything below holds a flock on it
+ *   lock			whoever changes anything below holds a flock on it;
+ *				a shared one to read or to open a device
  *   next			the next device index
  *   class/infiniband_verbs/uverbsN/	a listed device; shaped like sysfs
  *	ibdev			its name today
@@ -65,6 +66,8 @@ int sv_fabric_path(const char *dir, char *buf, size_t size);
 struct softverbs *sv_open_existing(const char *dir);
 /* a thread has one fabric locked at a time, and unlocks it itself */
 int sv_lock(struct softverbs *sv);
+/* only to read, and to make what is nobody else's: beside others who do so */
+int sv_lock_shared(struct softverbs *sv);
 void sv_unlock(struct softverbs *sv);
 bool sv_name_is_good(const char *name);
 
@@ -72,6 +75,7 @@ bool sv_name_is_good(const char *name);
 
 /* opens and locks; never waits for who may wait for anything else */
 int sv_lock_file(struct sv_lock *lock, int dir, const char *name, int flags);
+int sv_lock_file_shared(struct sv_lock *lock, int dir, const char *name);
 void sv_unlock_file(struct sv_lock *lock);
 
 /* ---- small files, relative to a directory ---- */

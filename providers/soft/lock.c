@@ -78,13 +78,14 @@ static void close_held(struct sv_lock *lock)
 	pthread_mutex_unlock(&held_lock);
 }
 
-int sv_lock_file(struct sv_lock *lock, int dir, const char *name, int flags)
+static int lock_file(struct sv_lock *lock, int dir, const char *name, int flags,
+		     int how)
 {
 	int error = open_held(lock, dir, name, flags);
 
 	if (error)
 		return error;
-	while (flock(lock->fd, LOCK_EX)) {
+	while (flock(lock->fd, how)) {
 		if (errno == EINTR)
 			continue;
 		error = errno;
@@ -92,6 +93,16 @@ int sv_lock_file(struct sv_lock *lock, int dir, const char *name, int flags)
 		return error;
 	}
 	return 0;
+}
+
+int sv_lock_file(struct sv_lock *lock, int dir, const char *name, int flags)
+{
+	return lock_file(lock, dir, name, flags, LOCK_EX);
+}
+
+int sv_lock_file_shared(struct sv_lock *lock, int dir, const char *name)
+{
+	return lock_file(lock, dir, name, 0, LOCK_SH);
 }
 
 void sv_unlock_file(struct sv_lock *lock)

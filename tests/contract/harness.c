@@ -4,7 +4,6 @@
  * wait for; what changes without telling the harness (a device's state, the
  * fake backend's counts) is looked at again after a moment.
  */
-#include <dirent.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -13,10 +12,9 @@
 
 #include "private.h"
 #include "harness.h"
+#include "proc.h"
 
-#define GIVE_UP_MS	60000
 #define MOMENT_MS	5
-#define TEST_SECONDS	240
 #define POOL_THREADS	3
 #define LOG_LINES	512
 #define LOG_LINE_LENGTH 256
@@ -29,6 +27,7 @@ enum h_mode H_ONE_ = H_ONE, H_FOUR_ = H_FOUR;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static unsigned int changes;
+static unsigned int give_up_ms = 60000;
 
 static struct worker pool[POOL_THREADS];
 static bool pool_stops;
@@ -37,6 +36,19 @@ static unsigned int fds_before, tasks_before;
 static char log_lines[LOG_LINES][LOG_LINE_LENGTH];
 static int log_levels[LOG_LINES];
 static unsigned int num_logs;
+
+/*
+ * For tests/mutants/run, which knows what test is to fail, and that it need not
+ * wait long: IBC_TEST_ONLY is a pattern of names, IBC_TEST_PATIENCE in seconds.
+ */
+__attribute__((constructor)) static void ask_environment(void)
+{
+	const char *patience = getenv("IBC_TEST_PATIENCE");
+
+	if (patience)
+		give_up_ms = (unsigned int)atoi(patience) * 1000;
+	cmocka_set_test_filter(getenv("IBC_TEST_ONLY"));
+}
 
 void h_die(const char *file, int line, const char *what)
 {
@@ -81,7 +93,7 @@ static unsigned int changes_now(void)
 
 struct h_wait h_wait_begin(void)
 {
-	struct h_wait w = { ibc__now() + GIVE_UP_MS, changes_now() };
+	struct h_wait w = { ibc__now() + give_up_ms, changes_now() };
 
 	return w;
 }
@@ -298,18 +310,6 @@ static void dispatch_all(struct worker *w)
 	}
 }
 
-static unsigned int entries(const char *path)
-{
-	unsigned int n = 0;
-	DIR *dir = opendir(path);
-
-	check(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
-
 /* attributes as the mode has them, but for what the test wants otherwise */
 struct ibc_registry *h_open(const struct ibc_registry_attr *wanted)
 {
@@ -354,8 +354,7 @@ static void nothing(struct worker *w)
 	(void)w;
 }
 
-/* a sanitizer may start a thread of its own beside the first one */
-static void warm_up(void)
+void h_warm_up(void)
 {
 	struct worker w = {};
 	char path[64];
@@ -378,10 +377,10 @@ int h_setup(void **state)
 		exit(EXIT_FAILURE);
 	h_mode = *(enum h_mode *)*state;
 	signal(SIGALRM, too_long);
-	alarm(TEST_SECONDS);
-	warm_up();
-	fds_before = entries("/proc/self/fd");
-	tasks_before = entries("/proc/self/task");
+	alarm(give_up_ms / 1000 * 4);
+	h_warm_up();
+	fds_before = proc_fds();
+	tasks_before = proc_threads();
 	num_logs = 0;
 	h_record_start();
 	fake_start();
@@ -403,9 +402,9 @@ int h_teardown(void **state)
 	ibc_set_log(NULL, NULL);
 	check(fake_stop());
 	h_record_stop();
-	check(entries("/proc/self/fd") == fds_before);
+	check(proc_fds() == fds_before);
 	/* a joined thread leaves the directory a moment later */
-	wait_for(entries("/proc/self/task") == tasks_before);
+	wait_for(proc_threads() == tasks_before);
 	alarm(0);
 	return 0;
 }

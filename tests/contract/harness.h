@@ -79,6 +79,9 @@ int h_teardown(void **state);
 struct ibc_registry *h_open(const struct ibc_registry_attr *attr);
 void h_close(struct ibc_registry *reg);
 
+/* before threads are counted: a sanitizer starts one of its own beside the first */
+void h_warm_up(void);
+
 /* ---- checks and waits ---- */
 
 #define check(expr)                                       \

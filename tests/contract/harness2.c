@@ -2,8 +2,11 @@
 /* See harness2.h. */
 #include <dirent.h>
 #include <linux/netlink.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "harness2.h"
+#include "proc.h"
 
 /* white-box: an unprivileged test cannot make the kernel send one */
 void h2_uevent(const char *action, const char *node)
@@ -72,26 +75,14 @@ bool h2_polled(struct ibc_registry *reg, int fd)
 	return found;
 }
 
-static unsigned int entries(const char *path)
-{
-	unsigned int n = 0;
-	DIR *dir = opendir(path);
-
-	check(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
-
 unsigned int h2_fds(void)
 {
-	return entries("/proc/self/fd");
+	return proc_fds();
 }
 
 unsigned int h2_threads(void)
 {
-	return entries("/proc/self/task");
+	return proc_threads();
 }
 
 void h2_remove(struct ibc_device *dev)
@@ -111,4 +102,91 @@ char *h2_dump(struct ibc_registry *reg, enum ibc_dump_format format)
 	check(ibc_dump(reg, out, format) == 0);
 	check(fclose(out) == 0);
 	return text;
+}
+
+struct ibc_client_data *h2_begin(struct rec *rec, struct ibc_device **dev)
+{
+	struct ibc_client_data *data;
+
+	fake_add("soft0", 0x11);
+	rec_init(rec, "a", 0);
+	rec_register(rec);
+	*dev = h_device("soft0");
+	data = ibc_alloc_or_get_client_data(*dev, &rec->client);
+	check(data);
+	return data;
+}
+
+#ifdef IBC_COVERAGE
+void __gcov_dump(void);
+#endif
+
+void h2_child_ends(void)
+{
+#ifdef IBC_COVERAGE
+	__gcov_dump(); /* what the child has executed counts, too */
+#endif
+	execl("/bin/true", "true", NULL);
+	_exit(125);
+}
+
+/* how often the other threads went to sleep; 0 if one is awake */
+static unsigned long sleeps_of(const char *tid)
+{
+	char path[288], line[128], state = 0;
+	unsigned long n = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%s/status", tid);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f)) {
+		sscanf(line, "State: %c", &state);
+		sscanf(line, "voluntary_ctxt_switches: %lu", &n);
+	}
+	if (f)
+		fclose(f);
+	return state == 'S' ? n : 0;
+}
+
+static bool all_sleep(unsigned long *sleeps)
+{
+	DIR *dir = opendir("/proc/self/task");
+	bool all = true;
+	struct dirent *e;
+	unsigned long n;
+
+	check(dir);
+	*sleeps = 0;
+	while ((e = readdir(dir))) {
+		if (e->d_name[0] == '.' || atoi(e->d_name) == gettid())
+			continue;
+		n = sleeps_of(e->d_name);
+		*sleeps += n;
+		all = all && n;
+	}
+	closedir(dir);
+	return all;
+}
+
+/* none of them moved between two looks */
+static bool stay_asleep(void)
+{
+	unsigned long first, second;
+
+	return all_sleep(&first) && all_sleep(&second) && first == second;
+}
+
+void h2_all_asleep(void)
+{
+	h_fence();
+	wait_for(stay_asleep());
+}
+
+void h2_wait_child(pid_t pid)
+{
+	int status;
+
+	check(pid > 0);
+	check(waitpid(pid, &status, 0) == pid);
+	check(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }

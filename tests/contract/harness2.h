@@ -20,8 +20,23 @@ bool h2_polled(struct ibc_registry *reg, int fd);
 /* descriptors and threads of this process, now */
 unsigned int h2_fds(void);
 unsigned int h2_threads(void);
+/* the client gets a device soft0, which it has data on; both are the caller's */
+struct ibc_client_data *h2_begin(struct rec *rec, struct ibc_device **dev);
 /* removes it, waits until it is gone, puts the reference */
 void h2_remove(struct ibc_device *dev);
+/*
+ * How a child that is content ends: as another program. In this one leak
+ * checkers would miss what only the parent's other threads point to.
+ */
+void h2_child_ends(void);
+/*
+ * Every other thread has come to where it waits for news. For a child that goes
+ * on to allocate: AddressSanitizer (of gcc 12) does not hold the locks of its
+ * allocator across fork(), as malloc() does, and in the child they stay taken.
+ */
+void h2_all_asleep(void);
+/* the child's part ends so, or by check()'s abort */
+void h2_wait_child(pid_t pid);
 /* what ibc_dump() says, in memory of the caller's */
 char *h2_dump(struct ibc_registry *reg, enum ibc_dump_format format);
 

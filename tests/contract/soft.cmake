@@ -4,7 +4,7 @@
 # what no kernel does on command (ON_FAKE in harness.h).
 add_library(ibc-soft STATIC fake/calls.c fake/soft.c fake/soft_plug.c
 	contract/record.c contract/harness.c contract/harness2.c
-	contract/ear.c)
+	contract/ear.c contract/scene.c)
 target_include_directories(ibc-soft PUBLIC fake contract
 	${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/libibclient
 	${PROJECT_SOURCE_DIR}/providers/soft)
@@ -17,13 +17,9 @@ if(NOT IBC_SANITIZE)
 	set(timed close_time)
 endif()
 
-foreach(name add order callbacks calls register unregister async data cycle
-	signal refs set adopt removal trigger incarnation event handler fence walk
-	fair situations sticky empty open sources sink dump process fork objects
-	handler_objects holders tracking loop child ${timed})
-	set(target on_soft_${name})
-	add_executable(${target} contract/test_${name}.c
-		$<TARGET_OBJECTS:ibclient-objects>
+# on_soft(TARGET SOURCE…)
+function(on_soft target)
+	add_executable(${target} ${ARGN} $<TARGET_OBJECTS:ibclient-objects>
 		$<TARGET_OBJECTS:softverbs-objects>)
 	target_link_libraries(${target} PRIVATE ibc-soft ${CMAKE_DL_LIBS})
 	add_dependencies(${target} softverbs-preload softverbs-cmd)
@@ -32,7 +28,20 @@ foreach(name add order callbacks calls register unregister async data cycle
 		"SOFTVERBS_COMMAND=$<TARGET_FILE:softverbs-cmd>")
 	set_tests_properties(${target} PROPERTIES TIMEOUT 300
 		LABELS "soft;no-valgrind" ENVIRONMENT "${environment}")
+endfunction()
+
+foreach(name add order callbacks calls register unregister async data cycle
+	signal refs set adopt removal trigger incarnation event handler fence walk
+	fair situations sticky empty open sources sink dump process fork objects
+	handler_objects holders tracking loop child interrupt ${timed})
+	on_soft(on_soft_${name} contract/test_${name}.c)
 endforeach()
+
+on_soft(on_soft_torture ${TORTURE})
+set_tests_properties(on_soft_torture PROPERTIES TIMEOUT 4000)
+
+# these go through all of backend.c
+add_dependencies(coverage-tests on_soft_open on_soft_objects on_soft_adopt)
 
 foreach(name holders tracking)
 	target_sources(on_soft_${name} PRIVATE contract/held.c)

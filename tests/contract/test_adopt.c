@@ -72,6 +72,7 @@ static void g12_adopted_again_it_is_the_same_device(void **state)
 
 	(void)state;
 	assert_ptr_equal(again, dev);
+	assert_int_equal(dev->users, 2);
 	h_fence();
 	assert_int_equal(h_count(&a, H_ADD), 2); /* with the own one */
 	ibc_put_device(again);

@@ -85,6 +85,31 @@ static void g06_async_calls_done_as_the_last_thing(void **state)
 	ibc_put_device(dev);
 }
 
+/* it goes as long as there is data of it; a device comes meanwhile */
+static void g06_async_a_device_that_comes_is_not_for_it(void **state)
+{
+	struct ibc_device *dev, *later;
+	struct ibc_client_data *data;
+	struct leaver l = {};
+
+	(void)state;
+	fake_add("soft0", 1);
+	rec_init(&l.rec, "l", 0);
+	rec_register(&l.rec);
+	dev = h_device("soft0");
+	data = data_of(&l.rec, dev);
+	leave(&l, dev);
+	fake_add("soft1", 2);
+	later = h_device("soft1");
+	check_null(ibc_get_client_data(later, &l.rec.client), ESHUTDOWN);
+	h_fence();
+	check(h_count(&l.rec, H_ADD) == 1);
+	ibc_put_client_data(data);
+	wait_for(is_done(&l));
+	ibc_put_device(later);
+	ibc_put_device(dev);
+}
+
 static void g06_async_needs_no_done(void **state)
 {
 	struct rec a;
@@ -364,6 +389,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_ALL(g06_async_calls_done_as_the_last_thing),
+		IN_ALL(g06_async_a_device_that_comes_is_not_for_it),
 		IN_ALL(g06_async_needs_no_done),
 		IN_ALL(g06_done_may_register_it_again),
 		IN_ALL(g06_done_may_free_it),

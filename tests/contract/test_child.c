@@ -13,22 +13,6 @@
 static struct rec a;
 static struct ibc_device *dev;
 
-/* as another program: leak checkers would miss what other threads point to */
-static void child_is_content(void)
-{
-	execl("/bin/true", "true", NULL);
-	_exit(125);
-}
-
-static void wait_child(pid_t pid)
-{
-	int status;
-
-	check(pid > 0);
-	check(waitpid(pid, &status, 0) == pid);
-	check(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-}
-
 static void begin(void)
 {
 	fake_add("soft0", 0x11);
@@ -64,9 +48,9 @@ static void g19_a_loop_goes_on_beside_a_child(void **state)
 		check(ibc_get_fd(h_reg) == -1 && errno == ECHILD);
 		check(ibc_dispatch(h_reg, 0) == ECHILD);
 		check(ibc_close(h_reg) == 0);
-		child_is_content();
+		h2_child_ends();
 	}
-	wait_child(pid);
+	h2_wait_child(pid);
 	fake_event("soft0", IBV_EVENT_SM_CHANGE, 1);
 	pollfd.fd = ibc_get_fd(h_reg);
 	while (h_count(&a, H_EVENT) == 0) {
@@ -124,9 +108,9 @@ static void g19_a_child_returns_from_a_callback(void **state)
 	if (returned.child) {
 		check(error == ECHILD);
 		check(lseek(returned.file, 0, SEEK_END) == 0);
-		child_is_content();
+		h2_child_ends();
 	}
-	wait_child(returned.pid);
+	h2_wait_child(returned.pid);
 	check(error == 0);
 	wait_for(h_count(&a, H_EVENT) == 2);
 	check(ibc_unregister_client(&client) == 0);

@@ -78,12 +78,15 @@ static void crowd_check(struct crowd *c, struct ibc_client_data *data,
 	}
 }
 
+/* each has a reference of its own */
 static void crowd_put(struct crowd *c)
 {
 	unsigned int i;
 
-	for (i = 0; i < THREADS; i++)
+	for (i = 0; i < THREADS; i++) {
+		check(!c->workers[i].data || rec_live(&c->rec) == 1);
 		ibc_put_client_data(c->workers[i].data);
+	}
 }
 
 static void sixteen(uint32_t flags)

@@ -65,6 +65,43 @@ static void g15_one_reader_per_context(void **state)
 	end();
 }
 
+static struct gate reading;
+
+static void read_at_the_gate(void *arg)
+{
+	(void)arg;
+	gate_wait(&reading);
+}
+
+/* its job has done all that it can do by now */
+static bool waits(void)
+{
+	bool is;
+
+	ibc__lock(h_reg);
+	is = dev->state >= IBC_DEVICE_DRAINING && !dev->job.queued &&
+	     !dev->job.running;
+	ibc__unlock(h_reg);
+	return is;
+}
+
+static void g15_the_context_is_open_while_they_are_read(void **state)
+{
+	(void)state;
+	gate_close(&reading);
+	begin();
+	fake_on(FAKE_EVENT, read_at_the_gate, NULL);
+	fake_context_event(context, IBV_EVENT_LID_CHANGE, 1);
+	wait_for(gate_entered(&reading) == 1);
+	check(ibc_remove_device(dev) == 0);
+	wait_for(waits());
+	check(fake_context_is_open(context));
+	gate_open(&reading);
+	wait_for(h2_is(dev, IBC_DEVICE_GONE));
+	fake_on(FAKE_EVENT, NULL, NULL);
+	end();
+}
+
 /* ---- copied, acknowledged, told: in this order ---- */
 
 static struct ibv_qp qp;
@@ -412,6 +449,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_ALL(g15_one_reader_per_context),
+		IN_PARALLEL(g15_the_context_is_open_while_they_are_read),
 		ON_FAKE(IN_ALL, g15_copied_then_acknowledged_then_told),
 		IN_ALL(g15_ports_are_told_by_number),
 		IN_ALL(g15_unknown_types_are_passed_on),

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Guarantee 20: any allocation or system call may fail. One whole life of a
- * registry is run again and again, each time with another call failing. What
- * says so must give that errno and have changed nothing, so that a second try
- * works; what does not must have coped. In the end all has happened that should
- * have, and (sanitizers, valgrind, teardown) nothing is left.
+ * Guarantee 20: any allocation or system call may fail. tests/sweep lets each fail
+ * in turn, in whole lives of a registry; here is what exactly some of it means.
  */
+#include <endian.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
 #include "harness2.h"
 #include "inject.h"
 
@@ -17,7 +20,6 @@ struct life {
 };
 
 static struct life life;
-static int wanted; /* the errno that is injected */
 
 static unsigned int get(unsigned int *counter)
 {
@@ -101,250 +103,40 @@ static void begin_life(void)
 	life.client.free_client_data = free_;
 }
 
-/* a failure is what was injected, once; true: try again */
-static bool again(int error)
+/* the first test: it is once in a process that they are wanted */
+static void g20_fork_handlers_are_tried_again(void **state)
 {
-	if (!error)
-		return false;
-	if (error != wanted || !inject_hit())
-		fail_msg("errno %d, injected %d", error, wanted);
-	return true;
-}
+	struct ibc_registry *reg;
 
-#define RETRY(call)                         \
-	do {                                \
-		int r_error = call;         \
-		if (again(r_error))         \
-			check((call) == 0); \
-	} while (0)
-#define RETRY_POINTER(result, call)                         \
-	do {                                                \
-		errno = 0;                                  \
-		(result) = (call);                          \
-		if (!(result) && again(errno ? errno : -1)) \
-			check(((result) = (call)));         \
-	} while (0)
-
-/* no record of a client that could not be registered */
-static void register_it(void)
-{
-	int error = ibc_register_client(h_reg, &life.client);
-
-	if (!again(error))
-		return;
-	check(!life.client.opaque[0] && !life.client.opaque[1]);
-	check(ibc_unregister_client(&life.client) == EINVAL);
-	check(ibc_register_client(h_reg, &life.client) == 0);
-}
-
-static void use_data(struct ibc_device *dev)
-{
-	struct ibc_client_data *data, *mine, *current;
-
-	RETRY_POINTER(data, ibc_alloc_or_get_client_data(dev, &life.client));
-	check(get(&life.allocs) == 1);
-	do {
-		mine = calloc(1, sizeof(*mine));
-	} while (!mine);
-	RETRY(ibc_init_client_data(mine, dev, &life.client));
-	RETRY(ibc_set_client_data(dev, &life.client, mine));
-	check(ibc_cmpxchg_client_data(dev, &life.client, data, NULL,
-				      &current) == EAGAIN);
-	check(current == mine);
-	ibc_put_client_data(current);
-	check(ibc_put_client_data(data)); /* the last: it was replaced */
-	ibc_put_client_data(mine);
-	check(get(&life.frees) == 1);
-}
-
-static void use_events(struct ibc_device *dev)
-{
-	struct ibv_async_event async = { .event_type = IBV_EVENT_LID_CHANGE };
-	unsigned int i;
-
-	async.element.port_num = 1;
-	for (i = 0; i < 3; i++)
-		fake_context_event(ibc_device_context(dev), IBV_EVENT_PORT_ERR,
-				   i + 1);
-	RETRY(ibc_report_event(dev, &async));
-	wait_for(get(&life.events) == 4);
-}
-
-static int nothing(struct ibc_device *dev, void *arg)
-{
-	(void)dev;
-	(void)arg;
-	return 0;
-}
-
-static int dump(enum ibc_dump_format format)
-{
-	FILE *null = fopen("/dev/null", "we");
-	int error;
-
-	check(null);
-	error = ibc_dump(h_reg, null, format);
-	fclose(null);
-	return error;
-}
-
-static void use_hot_plug(struct ibc_device *dev)
-{
-	struct ibv_context *context;
-	struct ibc_device *adopted;
-
-	do {
-		context = fake_open("soft0");
-	} while (!context);
-	RETRY_POINTER(adopted,
-		      ibc_adopt_context(h_reg, context, IBC_ADOPT_READ_EVENTS));
-	wait_for(get(&life.adds) == 2);
-	fake_rename("soft0", "soft9");
-	RETRY(ibc_rescan(h_reg));
-	wait_for(get(&life.renames) == 2);
-	check(ibc_remove_device(adopted) == 0);
-	wait_for(h2_is(adopted, IBC_DEVICE_GONE));
-	wait_for(get(&life.gones) == 1);
-	ibc_put_device(adopted);
-	fake_close(context);
-	fake_remove("soft9", FAKE_WAIT);
-	RETRY(ibc_rescan(h_reg));
-	wait_for(h2_is(dev, IBC_DEVICE_GONE));
-	wait_for(get(&life.gones) == 2);
-}
-
-/* from open to close, with one thing that fails */
-static void live(void)
-{
-	struct ibc_registry_attr attr = { .devices = "soft*,other" };
-	struct ibc_device *dev;
-
-	begin_life();
-	if (h_mode == H_MANUAL)
-		attr.flags = IBC_REGISTRY_MANUAL;
-	else
-		attr.num_threads = h_mode == H_FOUR ? 4 : 1;
-	RETRY_POINTER(h_reg, ibc_open(&attr));
-	register_it();
-	dev = h_device("soft0");
-	wait_for(get(&life.adds) == 1);
-	use_data(dev);
-	use_events(dev);
-	RETRY(ibc_for_each_device(h_reg, nothing, NULL));
-	RETRY(dump(IBC_DUMP_TEXT));
-	RETRY(dump(IBC_DUMP_JSON));
-	use_hot_plug(dev);
-	ibc_put_device(dev);
-	RETRY(ibc_unregister_client(&life.client));
-	RETRY(ibc_close(h_reg));
-	h_reg = NULL;
-	check(life.removes == 2);
-	check(life.frees == life.allocs + 1);
-}
-
-/* in a world of its own, as setup and teardown make it */
-static bool live_with(enum inject_call call, unsigned int nth, int error)
-{
-	unsigned int fds = h2_fds();
-	bool hit;
-
-	fake_add("soft0", 0x11);
-	wanted = error;
-	inject(call, nth, 1, error);
-	live();
-	hit = inject_hit();
+	(void)state;
+	inject(INJECT_PTHREAD_ATFORK, 1, 2, ENOMEM);
+	check_null(ibc_open(NULL), ENOMEM);
+	assert_int_equal(inject_calls(INJECT_PTHREAD_ATFORK), 2);
 	inject_nothing();
-	check(fake_open_contexts(NULL) == 0);
-	check(h2_fds() == fds);
-	return hit;
+	reg = ibc_open(NULL);
+	assert_non_null(reg);
+	assert_int_equal(ibc_close(reg), 0);
 }
 
-static void every_call_fails_once(enum inject_call call, int error)
+static void g20_no_locks_is_enomem(void **state)
 {
-	unsigned int nth = 1;
+	struct ibc_registry *reg;
+	unsigned int i = 1;
 
-	if (h_reg)
-		h_close(h_reg);
-	h_log_capture(); /* its messages are allocated too */
-	while (live_with(call, nth, error))
-		nth++;
-	if (nth == 1 && call != INJECT_PTHREAD_CREATE)
-		fail_msg("%s is never called", inject_names[call]);
-}
-
-static void g20_every_allocation_may_fail(void **state)
-{
 	(void)state;
-	every_call_fails_once(INJECT_MALLOC, ENOMEM);
+	do {
+		inject(INJECT_PTHREAD_INIT, i, 1, ENOMEM);
+		errno = 0;
+		reg = ibc_open(NULL);
+		assert_int_equal(!reg, inject_hit());
+		assert_true(reg || errno == ENOMEM);
+		assert_true(reg || inject_left() == 0);
+		i++;
+	} while (!reg);
+	assert_int_equal(i, 7); /* two attributes, a mutex, two conditions */
+	inject_nothing();
+	assert_int_equal(ibc_close(reg), 0);
 }
-
-static void g20_epoll_create1_may_fail(void **state)
-{
-	(void)state;
-	every_call_fails_once(INJECT_EPOLL_CREATE1, EMFILE);
-}
-
-static void g20_epoll_ctl_may_fail(void **state)
-{
-	(void)state;
-	every_call_fails_once(INJECT_EPOLL_CTL, ENOSPC);
-	h_reg = NULL;
-	every_call_fails_once(INJECT_EPOLL_CTL, ENOMEM);
-}
-
-static void g20_eventfd_may_fail(void **state)
-{
-	(void)state;
-	every_call_fails_once(INJECT_EVENTFD, ENFILE);
-}
-
-static void g20_timerfd_create_may_fail(void **state)
-{
-	(void)state;
-	every_call_fails_once(INJECT_TIMERFD_CREATE, EMFILE);
-}
-
-static void g20_socket_may_fail(void **state)
-{
-	(void)state;
-	every_call_fails_once(INJECT_SOCKET, EMFILE);
-	every_call_fails_once(INJECT_SOCKET, EAFNOSUPPORT);
-}
-
-static void g20_bind_may_fail(void **state)
-{
-	(void)state;
-	every_call_fails_once(INJECT_BIND, ENOMEM);
-	every_call_fails_once(INJECT_BIND, EPERM);
-}
-
-static void g20_inotify_init1_may_fail(void **state)
-{
-	(void)state;
-	every_call_fails_once(INJECT_INOTIFY_INIT1, EMFILE);
-	every_call_fails_once(INJECT_INOTIFY_INIT1, ENOMEM);
-}
-
-static void g20_inotify_add_watch_may_fail(void **state)
-{
-	(void)state;
-	every_call_fails_once(INJECT_INOTIFY_ADD_WATCH, ENOSPC);
-	every_call_fails_once(INJECT_INOTIFY_ADD_WATCH, ENOMEM);
-}
-
-static void g20_pthread_create_may_fail(void **state)
-{
-	(void)state;
-	every_call_fails_once(INJECT_PTHREAD_CREATE, EAGAIN);
-}
-
-static void g20_fcntl_may_fail(void **state)
-{
-	(void)state;
-	every_call_fails_once(INJECT_FCNTL, ENOLCK);
-}
-
-/* ---- what exactly it means ---- */
 
 static struct ibc_registry *open_one(void)
 {
@@ -468,29 +260,498 @@ static void g20_no_event_is_lost_for_want_of_memory(void **state)
 	assert_int_equal(ibc_unregister_client(&life.client), 0);
 }
 
+static int may_open(void)
+{
+	struct ibc_device *dev = ibc_get_device_by_name(h_reg, "soft0");
+
+	if (dev)
+		ibc_put_device(dev);
+	return dev != NULL;
+}
+
+/* what was to be done at a time is done, with a timerfd or without */
+static void g20_deadlines_do_without_a_timerfd(void **state)
+{
+	unsigned int lasting;
+
+	(void)state;
+	for (lasting = 0; lasting < 2; lasting++) {
+		begin_life();
+		fake_add("soft0", 0x11);
+		fake_fail(FAKE_OPEN, EAGAIN, 2);
+		inject(INJECT_TIMERFD_SETTIME, 1, lasting ? INJECT_LASTING : 1,
+		       ENOMEM);
+		assert_int_equal(ibc_register_client(h_reg, &life.client), 0);
+		wait_for(may_open());
+		assert_true(inject_hit());
+		inject_nothing();
+		fake_remove("soft0", FAKE_WAIT);
+		wait_for(get(&life.gones) == 1);
+		assert_int_equal(ibc_unregister_client(&life.client), 0);
+	}
+}
+
+/* no source tells of anything: only what the test asks for happens */
+static void begin_deaf(void)
+{
+	h_close(h_reg);
+	inject_backend();
+	setenv("IBC_SOURCES", ",", 1);
+	h_reg = h_open(NULL);
+	unsetenv("IBC_SOURCES");
+	begin_life();
+	fake_add("soft0", 0x11);
+	assert_int_equal(ibc_register_client(h_reg, &life.client), 0);
+}
+
+/* libibverbs remembers the name that it had at first; that is not told */
+static void g20_a_name_that_cannot_be_read_is_no_rename(void **state)
+{
+	static const int errors[] = { ENOENT, EIO, ESTALE, EMFILE, ENOMEM };
+	struct ibc_device *dev;
+	unsigned int i;
+
+	(void)state;
+	begin_deaf();
+	fake_rename("soft0", "soft9");
+	assert_int_equal(ibc_rescan(h_reg), 0);
+	wait_for(get(&life.renames) == 1);
+	dev = h_device("soft9");
+	for (i = 0; i < 5; i++) {
+		inject(INJECT_OPEN, 1, INJECT_LASTING, errors[i]);
+		assert_int_equal(ibc_rescan(h_reg), i < 3 ? 0 : errors[i]);
+		assert_true(inject_hit());
+		inject_nothing();
+		h_fence();
+		assert_string_equal(ibc_device_name(dev), "soft9");
+	}
+	assert_int_equal(get(&life.renames), 1);
+	ibc_put_device(dev);
+	assert_int_equal(ibc_unregister_client(&life.client), 0);
+}
+
+/* ibc_rescan() reports it, and what it should have found is found without it */
+static void each_rescan_fails(enum inject_call call, int error)
+{
+	char name[32], old[32] = "soft0";
+	unsigned int i;
+	bool hit = true;
+	int ret;
+
+	begin_deaf();
+	for (i = 1; hit && i <= 10; i++) { /* more devices, more files */
+		snprintf(name, sizeof(name), "new%u", i);
+		fake_add(name, 0x100 + i);
+		snprintf(name, sizeof(name), "soft%u", i);
+		fake_rename(old, name);
+		memcpy(old, name, sizeof(old));
+		inject(call, i, 1, error);
+		ret = ibc_rescan(h_reg);
+		hit = inject_hit();
+		inject_nothing();
+		assert_int_equal(ret, hit ? error : 0);
+		wait_for(get(&life.renames) == i && get(&life.adds) == i + 1);
+	}
+	assert_true(i > 3);
+	assert_int_equal(ibc_unregister_client(&life.client), 0);
+}
+
+static void g20_news_that_there_was_no_memory_for_comes_later(void **state)
+{
+	(void)state;
+	each_rescan_fails(INJECT_MALLOC, ENOMEM);
+}
+
+static void g20_news_that_there_was_no_descriptor_for_comes_later(void **state)
+{
+	(void)state;
+	each_rescan_fails(INJECT_OPEN, EMFILE);
+}
+
+static bool is_readable(int fd)
+{
+	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
+
+	return poll(&pollfd, 1, 0) == 1;
+}
+
+/* who polls its descriptor is called as long as the timerfd is not set */
+static void g20_manual_registry_is_readable_without_a_timerfd(void **state)
+{
+	(void)state;
+	begin_life();
+	fake_add("soft0", 0x11);
+	fake_fail(FAKE_OPEN, EAGAIN, 3);
+	inject(INJECT_TIMERFD_SETTIME, 1, INJECT_LASTING, ENOMEM);
+	assert_int_equal(ibc_register_client(h_reg, &life.client), 0);
+	ibc_dispatch(h_reg, 0);
+	assert_true(is_readable(ibc_get_fd(h_reg)));
+	inject_nothing();
+	while (!may_open()) { /* a loop that does nothing else */
+		struct pollfd pollfd = { .fd = ibc_get_fd(h_reg),
+					 .events = POLLIN };
+
+		assert_int_equal(poll(&pollfd, 1, 60000), 1);
+		ibc_dispatch(h_reg, 0);
+	}
+	h_fence();
+	assert_false(is_readable(ibc_get_fd(h_reg)));
+	assert_int_equal(ibc_unregister_client(&life.client), 0);
+}
+
+/* a put, maybe in a signal handler, wakes the dispatcher whatever write() says */
+static void g20_an_interrupted_put_frees_all_the_same(void **state)
+{
+	static const int errors[] = { EINTR, EAGAIN };
+	struct ibc_client_data *data;
+	struct ibc_device *dev;
+	unsigned int i;
+
+	(void)state;
+	begin_life();
+	life.client.flags = IBC_CLIENT_DEFER_FREE | IBC_CLIENT_FREE_UNUSED;
+	fake_add("soft0", 0x11);
+	assert_int_equal(ibc_register_client(h_reg, &life.client), 0);
+	dev = h_device("soft0");
+	for (i = 0; i < 2; i++) {
+		data = ibc_alloc_or_get_client_data(dev, &life.client);
+		assert_non_null(data);
+		h_fence();
+		inject(INJECT_WRITE, 1, 2, errors[i]);
+		errno = EDOM;
+		ibc_put_client_data(data);
+		check(errno == EDOM);
+		wait_for(get(&life.frees) == i + 1);
+		inject_nothing();
+	}
+	ibc_put_device(dev);
+	assert_int_equal(ibc_unregister_client(&life.client), 0);
+}
+
+/* of a device that goes, and of one that the registry's end closes */
+static void g20_a_close_that_fails_is_told(void **state)
+{
+	(void)state;
+	h_log_capture();
+	inject_backend();
+	begin_life();
+	fake_add("soft0", 0x11);
+	fake_add("soft1", 0x22);
+	assert_int_equal(ibc_register_client(h_reg, &life.client), 0);
+	inject(INJECT_CLOSE_DEVICE, 1, INJECT_LASTING, EIO);
+	fake_remove("soft0", FAKE_WAIT);
+	wait_for(get(&life.gones) == 1);
+	assert_int_equal(h_logged(IBC_LOG_ERROR, "soft0: closing it failed"),
+			 1);
+	assert_int_equal(ibc_unregister_client(&life.client), 0);
+	h_close(h_reg);
+	h_reg = NULL;
+	inject_nothing();
+	assert_int_equal(h_logged(IBC_LOG_ERROR, "soft1: closing it failed"),
+			 1);
+}
+
+/* nothing else tells of it: it is away and back, with the same everything */
+static void g20_a_verb_that_says_nothing_is_asked_again(void **state)
+{
+	static const int errors[] = { ENOMEM, EINTR, EAGAIN };
+	unsigned int i;
+
+	(void)state;
+	begin_deaf();
+	for (i = 0; i < 3; i++) {
+		wait_for(get(&life.adds) == i + 1);
+		inject(INJECT_QUERY_DEVICE, 1, 3, errors[i]);
+		fake_fail(FAKE_PROBE, EIO, 1);
+		h2_uevent("remove", "uverbs0");
+		wait_for(get(&life.gones) == i + 1);
+		assert_int_equal(inject_calls(INJECT_QUERY_DEVICE), 4);
+		inject_nothing();
+	}
+	assert_int_equal(ibc_unregister_client(&life.client), 0);
+}
+
+/* libibverbs says 0 where it cannot read the file */
+static void g20_a_guid_that_cannot_be_read_is_no_other_device(void **state)
+{
+	struct ibc_device *dev;
+
+	(void)state;
+	inject_backend();
+	inject(INJECT_DEVICE_GUID, 1, INJECT_LASTING, EIO);
+	begin_life();
+	fake_add("soft0", 0x11);
+	assert_int_equal(ibc_register_client(h_reg, &life.client), 0);
+	dev = h_device("soft0");
+	assert_int_equal(ibc_device_guid(dev), 0);
+	inject_nothing();
+	h_fence();
+	assert_int_equal(be64toh(ibc_device_guid(dev)), 0x11);
+	inject(INJECT_DEVICE_GUID, 1, INJECT_LASTING, EIO);
+	h_fence();
+	assert_true(inject_hit());
+	inject_nothing();
+	assert_int_equal(be64toh(ibc_device_guid(dev)), 0x11);
+	assert_int_equal(get(&life.adds), 1);
+	assert_int_equal(get(&life.removes), 0);
+	ibc_put_device(dev);
+	assert_int_equal(ibc_unregister_client(&life.client), 0);
+}
+
+/* ---- which sources are to be trusted, where that cannot be found out ---- */
+
+static struct ibc__backend in_sysfs;
+
+static const char *real_sysfs(void)
+{
+	return "/sys";
+}
+
+/* as if the devices were the kernel's own; @sources beside the clock */
+static void reopen_in_sysfs(const char *sources)
+{
+	h_close(h_reg);
+	in_sysfs = *ibc__backend;
+	in_sysfs.sysfs_path = real_sysfs;
+	ibc__backend = &in_sysfs;
+	setenv("IBC_SOURCES", sources, 1);
+	h_reg = h_open(NULL);
+	unsetenv("IBC_SOURCES");
+}
+
+static bool clock_runs(void)
+{
+	return h_reg->sources[IBC_SOURCE_TIMER].state == IBC_SOURCE_ACTIVE;
+}
+
+/* uevents that maybe never come do not make the clock needless */
+static void g20_uevents_are_trusted_only_for_sure(void **state)
+{
+	static const struct {
+		enum inject_call call;
+		int error;
+	} faults[] = {
+		{ INJECT_STATFS, EIO },	    { INJECT_OPEN, EMFILE },
+		{ INJECT_OPEN, ENOENT },    { INJECT_IOCTL, EMFILE },
+		{ INJECT_STAT, EOVERFLOW },
+	};
+	struct ibc__source *source;
+	unsigned int i;
+
+	(void)state;
+	inject(INJECT_STAT, INJECT_LASTING, 1, EIO);
+	reopen_in_sysfs("uevent,timer");
+	source = &h_reg->sources[IBC_SOURCE_UEVENT];
+	if (!source->trusted) {
+		skip(); /* none are sent to this network namespace */
+		return;
+	}
+	for (i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+		if (faults[i].call == INJECT_STAT && !inject_calls(INJECT_STAT))
+			continue; /* the kernel does not say whose it is */
+		inject(faults[i].call, 1, INJECT_LASTING, faults[i].error);
+		reopen_in_sysfs("uevent,timer");
+		assert_true(inject_hit());
+		inject_nothing();
+		source = &h_reg->sources[IBC_SOURCE_UEVENT];
+		assert_int_equal(source->state, IBC_SOURCE_ACTIVE);
+		assert_false(source->trusted);
+		assert_true(clock_runs());
+	}
+}
+
+/* a simulator's devices are found by the clock, if not by inotify */
+static void g20_where_the_devices_are_may_stay_unknown(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	for (i = 1; i <= 4; i++) {
+		h_close(h_reg);
+		setenv("IBC_SOURCES", "uevent,inotify,timer", 1);
+		inject(INJECT_STATFS, i, INJECT_LASTING, EIO);
+		h_reg = h_open(NULL);
+		inject_nothing();
+		unsetenv("IBC_SOURCES");
+		begin_life();
+		fake_add("soft0", 0x11);
+		assert_int_equal(ibc_register_client(h_reg, &life.client), 0);
+		fake_remove("soft0", FAKE_WAIT);
+		wait_for(get(&life.gones) == 1);
+		assert_int_equal(ibc_unregister_client(&life.client), 0);
+	}
+}
+
+/* as if the kernel said: there is /dev/infiniband now */
+static void say_that_nodes_came(struct ibc__source *source)
+{
+	const struct inotify_event event = {
+		.wd = source->watches[1], /* of /dev */
+		.mask = IN_CREATE | IN_ISDIR,
+		.len = 16,
+	};
+	char msg[sizeof(event) + 16] = {};
+	int fds[2];
+
+	memcpy(msg, &event, sizeof(event));
+	strcpy(msg + sizeof(event), "infiniband");
+	assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+	assert_int_equal(write(fds[1], msg, sizeof(msg)), sizeof(msg));
+	assert_int_equal(dup3(fds[0], source->fd, O_CLOEXEC), source->fd);
+	ibc__lock(h_reg);
+	source->ops->ready(h_reg, source);
+	ibc__unlock(h_reg);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* no watch is left when the directory of the nodes comes */
+static void g20_nodes_that_cannot_be_watched_end_the_trust(void **state)
+{
+	struct ibc__source *source;
+
+	(void)state;
+	h_log_capture();
+	reopen_in_sysfs("inotify,timer");
+	source = &h_reg->sources[IBC_SOURCE_INOTIFY];
+	source->trusted = true; /* as with a devtmpfs */
+	h_reg->sources[IBC_SOURCE_TIMER].state = IBC_SOURCE_ABSENT;
+	inject(INJECT_INOTIFY_ADD_WATCH, 1, 1, ENOSPC);
+	say_that_nodes_came(source);
+	assert_true(inject_hit());
+	inject_nothing();
+	assert_false(source->trusted);
+	assert_true(clock_runs());
+	assert_int_equal(h_logged(IBC_LOG_WARNING, "/dev/infiniband cannot be "
+						   "watched: No space left"),
+			 1);
+}
+
+/* and of those that are there already the dump tells why */
+static void g20_watches_that_are_missing_are_told(void **state)
+{
+	(void)state;
+	inject(INJECT_INOTIFY_ADD_WATCH, 1, 1, ENOSPC);
+	reopen_in_sysfs("inotify,timer");
+	inject_nothing();
+	assert_true(dump_has(h_reg, "/dev/infiniband cannot be watched: No "
+				    "space left"));
+	assert_true(clock_runs());
+}
+
+/* its owner goes on reading it, and that may block */
+static void g20_failed_adoption_leaves_the_context_alone(void **state)
+{
+	static const enum inject_call calls[] = { INJECT_MALLOC,
+						  INJECT_EPOLL_CTL,
+						  INJECT_FCNTL };
+	struct ibv_context *mine;
+	struct ibc_device *dev;
+	unsigned int i, j;
+	int flags;
+
+	(void)state;
+	fake_add("soft0", 0x11);
+	mine = fake_open("soft0");
+	flags = fcntl(mine->async_fd, F_GETFL);
+	for (i = 0; i < 3; i++) {
+		for (j = 1; j <= 2; j++) {
+			inject(calls[i], j, 1, ENOMEM);
+			dev = ibc_adopt_context(h_reg, mine,
+						IBC_ADOPT_READ_EVENTS);
+			assert_true(inject_hit() || dev);
+			if (dev)
+				break;
+			assert_int_equal(fcntl(mine->async_fd, F_GETFL), flags);
+			assert_false(h2_polled(h_reg, mine->async_fd));
+		}
+		inject_nothing();
+		if (dev)
+			h2_remove(dev);
+		fcntl(mine->async_fd, F_SETFL, flags);
+	}
+	fake_close(mine);
+}
+
+/* so its hang-up is heard still, and the next try works */
+static void g20_adopted_context_stays_watched_if_reading_fails(void **state)
+{
+	static const enum inject_call calls[] = { INJECT_EPOLL_CTL,
+						  INJECT_FCNTL };
+	struct ibv_context *mine;
+	struct ibc_device *dev;
+	unsigned int i;
+
+	(void)state;
+	fake_add("soft0", 0x11);
+	mine = fake_open("soft0");
+	dev = ibc_adopt_context(h_reg, mine, 0);
+	assert_non_null(dev);
+	for (i = 0; i < 2; i++) {
+		inject(calls[i], 1, INJECT_LASTING, ENOMEM);
+		check_null(ibc_adopt_context(h_reg, mine,
+					     IBC_ADOPT_READ_EVENTS),
+			   ENOMEM);
+		inject_nothing();
+		assert_true(h2_polled(h_reg, mine->async_fd));
+		assert_false(dev->read_events);
+	}
+	assert_ptr_equal(ibc_adopt_context(h_reg, mine, IBC_ADOPT_READ_EVENTS),
+			 dev);
+	ibc_put_device(dev);
+	h2_remove(dev);
+	fake_close(mine);
+}
+
+/* what epoll would not let go may come again */
+static void g20_a_context_that_stayed_in_epoll_is_adopted_again(void **state)
+{
+	struct ibv_context *mine;
+	struct ibc_device *dev;
+	unsigned int i;
+
+	(void)state;
+	fake_add("soft0", 0x11);
+	mine = fake_open("soft0");
+	for (i = 0; i < 2; i++) {
+		dev = ibc_adopt_context(h_reg, mine, IBC_ADOPT_READ_EVENTS);
+		assert_non_null(dev);
+		assert_true(h2_polled(h_reg, mine->async_fd));
+		inject(INJECT_EPOLL_CTL, 1, INJECT_LASTING, ENOMEM);
+		h2_remove(dev);
+		assert_true(inject_hit());
+		inject_nothing();
+	}
+	fake_close(mine);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		IN_MANUAL(g20_every_allocation_may_fail),
-		H_TEST(g20_every_allocation_may_fail, H_ONE),
-		H_TEST(g20_every_allocation_may_fail, H_FOUR),
-		IN_MANUAL(g20_epoll_create1_may_fail),
-		IN_MANUAL(g20_epoll_ctl_may_fail),
-		H_TEST(g20_epoll_ctl_may_fail, H_ONE),
-		IN_MANUAL(g20_eventfd_may_fail),
-		IN_MANUAL(g20_timerfd_create_may_fail),
-		IN_MANUAL(g20_socket_may_fail),
-		IN_MANUAL(g20_bind_may_fail),
-		IN_MANUAL(g20_inotify_init1_may_fail),
-		IN_MANUAL(g20_inotify_add_watch_may_fail),
-		H_TEST(g20_pthread_create_may_fail, H_FOUR),
-		IN_MANUAL(g20_fcntl_may_fail),
-		H_TEST(g20_fcntl_may_fail, H_ONE),
+		IN_NONE(g20_fork_handlers_are_tried_again),
+		IN_NONE(g20_no_locks_is_enomem),
 		IN_NONE(g20_no_threads_left_is_eagain),
 		IN_NONE(g20_no_inotify_watches_left_is_no_error),
 		IN_NONE(g20_no_inotify_instance_left_is_no_error),
 		IN_MANUAL(g20_overrun_of_the_uevent_socket_means_rescan),
 		IN_ALL(g20_no_event_is_lost_for_want_of_memory),
+		IN_ALL(g20_deadlines_do_without_a_timerfd),
+		IN_MANUAL(g20_manual_registry_is_readable_without_a_timerfd),
+		IN_MANUAL(g20_a_name_that_cannot_be_read_is_no_rename),
+		IN_MANUAL(g20_news_that_there_was_no_memory_for_comes_later),
+		IN_MANUAL(
+			g20_news_that_there_was_no_descriptor_for_comes_later),
+		IN_MANUAL(g20_uevents_are_trusted_only_for_sure),
+		IN_MANUAL(g20_where_the_devices_are_may_stay_unknown),
+		IN_MANUAL(g20_nodes_that_cannot_be_watched_end_the_trust),
+		IN_MANUAL(g20_watches_that_are_missing_are_told),
+		IN_ALL(g20_an_interrupted_put_frees_all_the_same),
+		IN_MANUAL(g20_a_close_that_fails_is_told),
+		IN_MANUAL(g20_a_verb_that_says_nothing_is_asked_again),
+		IN_ALL(g20_a_guid_that_cannot_be_read_is_no_other_device),
+		IN_MANUAL(g20_failed_adoption_leaves_the_context_alone),
+		IN_MANUAL(g20_adopted_context_stays_watched_if_reading_fails),
+		IN_MANUAL(g20_a_context_that_stayed_in_epoll_is_adopted_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

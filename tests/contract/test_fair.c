@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * Guarantee 16: a storm on one device does not starve another, told by the order
- * of what is heard. That of times is tests/soft/test_fair.c.
+ * of what is heard. That of times is tests/soft/test_fair.c. Nor does one that
+ * comes during a removal hold that up.
  */
 #include "ear.h"
 
@@ -119,12 +120,63 @@ static void g16_two_busy_devices_take_turns(void **state)
 	ear_end();
 }
 
+/* ---- what comes while the removal is under way ---- */
+
+static void report_late(struct rec *rec, struct ibc_device *d,
+			struct ibc_client_data *data)
+{
+	struct ibv_async_event event = {
+		.event_type = IBV_EVENT_QP_LAST_WQE_REACHED,
+		.element.qp = qp,
+	};
+
+	(void)rec;
+	(void)data;
+	check(ibc_report_event(d, &event) == 0);
+}
+
+static void after_all_removes(struct ear *e, struct ibc_device *d,
+			      const struct ibc_event *event)
+{
+	(void)e;
+	(void)d;
+	(void)event;
+	check(h_count(&a, H_REMOVE) == 1);
+}
+
+/* remove() of all clients first: a storm of it would hold that up */
+static void g15_what_comes_late_waits_for_remove(void **state)
+{
+	struct ibc_client_data *data;
+	struct rec last;
+
+	(void)state;
+	ear_begin();
+	ear.hook = after_all_removes;
+	listen_qp(&ear, qp, 0);
+	data = ibc_alloc_or_get_client_data(dev, &a.client);
+	rec_init(&last, "last", 0);
+	last.on_remove = report_late;
+	rec_register(&last);
+	ibc_remove_device(dev);
+	wait_for(heard(&ear) == 1);
+	assert_int_equal(h_count(&a, H_EVENT), 0);
+	fake_destroy_qp(qp);
+	fake_destroy_qp(qp2);
+	qp = qp2 = NULL;
+	ibc_put_client_data(data);
+	deaf(&ear);
+	rec_unregister(&last);
+	ear_end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_MANUAL(g16_a_storm_leaves_no_other_device_unread),
 		H_TEST(g16_a_storm_leaves_no_other_device_unread, H_ONE),
 		IN_MANUAL(g16_two_busy_devices_take_turns),
+		IN_ALL(g15_what_comes_late_waits_for_remove),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

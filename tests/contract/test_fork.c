@@ -8,12 +8,14 @@
 #include <unistd.h>
 
 #include "harness2.h"
+#include "data.h"
 
 static struct rec a;
 static struct ibc_device *dev;
 static struct ibv_context *context, *adopted_context;
 static struct ibc_device *adopted;
 static struct ibc_client_data *data;
+static struct ibc_event_handler *handler;
 
 static void begin(void)
 {
@@ -44,26 +46,6 @@ static void end(void)
 	wait_for(h2_is(dev, IBC_DEVICE_GONE));
 	ibc_put_device(dev);
 	rec_unregister(&a);
-}
-
-/*
- * How a child that is content ends: as another program. In this one leak
- * checkers would miss what only the parent's other threads point to.
- */
-static void child_is_content(void)
-{
-	execl("/bin/true", "true", NULL);
-	_exit(125);
-}
-
-/* the child's part ends with status 0, or by check()'s abort */
-static void wait_child(pid_t pid)
-{
-	int status;
-
-	check(pid > 0);
-	check(waitpid(pid, &status, 0) == pid);
-	check(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 /* ---- what a child gets ---- */
@@ -127,6 +109,7 @@ static void data_says_echild(void)
 {
 	struct ibc_client_data new = {}, *current = &new;
 	unsigned int live = rec_live(&a);
+	uint64_t refs = ibc__ref_count(ibc__data_ref(data));
 
 	check_null(ibc_alloc_or_get_client_data(dev, &a.client), ECHILD);
 	check_null(ibc_get_client_data(dev, &a.client), ECHILD);
@@ -137,6 +120,7 @@ static void data_says_echild(void)
 	ibc_hold_client_data(data);
 	check(!ibc_put_client_data(data));
 	check(!ibc_put_client_data(data));
+	check(ibc__ref_count(ibc__data_ref(data)) == refs);
 	check(rec_live(&a) == live);
 	check(ibc_unregister_client(&a.client) == ECHILD);
 	check(ibc_unregister_client_timed(&a.client, 0) == ECHILD);
@@ -170,8 +154,26 @@ static void close_in_child(struct ibc_registry *reg)
 	close(fd);
 }
 
+static void never(struct ibc_device *d, const struct ibc_event *event,
+		  void *arg)
+{
+	(void)d;
+	(void)event;
+	(void)arg;
+}
+
+static void handlers_say_echild(void)
+{
+	const struct ibc_event_filter all = {};
+
+	check_null(ibc_register_event_handler(dev, &all, never, NULL), ECHILD);
+	if (handler)
+		check(ibc_unregister_event_handler(handler) == ECHILD);
+}
+
 static void everything_says_echild(struct ibc_registry *reg)
 {
+	handlers_say_echild();
 	registry_says_echild(reg);
 	device_says_echild(dev);
 	device_says_echild(adopted);
@@ -180,18 +182,23 @@ static void everything_says_echild(struct ibc_registry *reg)
 
 static void g19_in_a_child_everything_is_echild(void **state)
 {
+	const struct ibc_event_filter all = {};
 	pid_t pid;
 
 	(void)state;
 	begin();
+	handler = ibc_register_event_handler(dev, &all, never, NULL);
+	check(handler);
 	pid = fork();
 	if (!pid) {
 		everything_says_echild(h_reg);
 		close_in_child(h_reg);
 		everything_says_echild(h_reg);
-		child_is_content();
+		h2_child_ends();
 	}
-	wait_child(pid);
+	h2_wait_child(pid);
+	check(ibc_unregister_event_handler(handler) == 0);
+	handler = NULL;
 	end();
 }
 
@@ -207,13 +214,13 @@ static void g19_in_a_grandchild_too(void **state)
 		if (!pid) {
 			everything_says_echild(h_reg);
 			close_in_child(h_reg);
-			child_is_content();
+			h2_child_ends();
 		}
-		wait_child(pid);
+		h2_wait_child(pid);
 		everything_says_echild(h_reg);
-		child_is_content();
+		h2_child_ends();
 	}
-	wait_child(pid);
+	h2_wait_child(pid);
 	end();
 }
 
@@ -257,15 +264,15 @@ static void g19_a_child_opens_a_new_one(void **state)
 
 	(void)state;
 	begin();
-	h_fence(); /* nobody is in the fake backend while we fork */
+	h2_all_asleep(); /* not in the fake backend, either */
 	pid = fork();
 	if (!pid) {
 		use_a_new_one(h_reg);
 		close_in_child(h_reg);
 		use_a_new_one(h_reg);
-		child_is_content();
+		h2_child_ends();
 	}
-	wait_child(pid);
+	h2_wait_child(pid);
 	end();
 }
 
@@ -282,14 +289,14 @@ g19_the_shared_one_is_not_shared_with_a_child(void **state)
 	h_reg = shared;
 	h_mode = H_ONE;
 	begin();
-	h_fence();
+	h2_all_asleep();
 	pid = fork();
 	if (!pid) {
 		use_a_new_one(shared);
 		close_in_child(shared);
-		child_is_content();
+		h2_child_ends();
 	}
-	wait_child(pid);
+	h2_wait_child(pid);
 	assert_ptr_equal(ibc_open(NULL), shared);
 	end();
 	assert_int_equal(ibc_close(shared), 0);
@@ -306,9 +313,9 @@ static void child_of_any_moment(pid_t pid)
 		everything_says_echild(h_reg);
 		check(ibc_close(h_reg) == 0);
 		check(!is_open(context->async_fd));
-		child_is_content();
+		h2_child_ends();
 	}
-	wait_child(pid);
+	h2_wait_child(pid);
 }
 
 static void fork_in_event(struct rec *rec, struct ibc_device *d,
@@ -463,12 +470,12 @@ static void g19_the_parent_goes_on_beside_a_child(void **state)
 		close(fds[1]);
 		check(read(fds[0], &c, 1) == 0);
 		close_in_child(h_reg);
-		child_is_content();
+		h2_child_ends();
 	}
 	close(fds[0]);
 	end();
 	close(fds[1]);
-	wait_child(pid);
+	h2_wait_child(pid);
 }
 
 /* TSan cannot have threads in the child of a process that has threads */

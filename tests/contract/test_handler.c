@@ -425,6 +425,39 @@ static void g17_replayed_before_what_waits(void **state)
 	ear_end();
 }
 
+/* another event waits, and a second handler comes */
+static void another_and_a_listener(struct ear *e, struct ibc_device *d,
+				   const struct ibc_event *event)
+{
+	struct ibv_async_event next = { .event_type = IBV_EVENT_PORT_ACTIVE,
+					.element.port_num = 1 };
+
+	(void)event;
+	if (e->heard > 1)
+		return;
+	e->result = ibc_report_event(d, &next);
+	listen_device(&ear2, 0);
+}
+
+/* so does who comes while one is told, and the next one waits already */
+static void g17_replayed_between_two(void **state)
+{
+	(void)state;
+	ear_begin();
+	listen_device(&ear, 0);
+	ear.hook = another_and_a_listener;
+	ear_send(IBV_EVENT_PORT_ERR, 1);
+	wait_for(heard(&ear) == 2);
+	h_fence();
+	assert_int_equal(ear.result, 0);
+	assert_int_equal(heard(&ear2), 2);
+	assert_int_equal(ear2.type, IBV_EVENT_PORT_ACTIVE);
+	assert_int_equal(ear2.flags, 0);
+	deaf(&ear);
+	deaf(&ear2);
+	ear_end();
+}
+
 static void g17_any_scope_may_ask_for_device_fatal(void **state)
 {
 	struct ear third = {}, fourth = {};
@@ -473,6 +506,7 @@ int main(void)
 		IN_MANUAL(g16_a_handler_hears_states_in_their_order),
 		IN_ALL(g17_port_state_is_replayed_once),
 		IN_MANUAL(g17_replayed_before_what_waits),
+		IN_MANUAL(g17_replayed_between_two),
 		ON_FAKE(IN_ALL, g17_any_scope_may_ask_for_device_fatal),
 	};
 

@@ -5,7 +5,9 @@
  * warning of a removal that drains long.
  */
 #include <dlfcn.h>
+#include <link.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "held.h"
 #include "holder_lib.h"
@@ -274,6 +276,63 @@ static void code_without_a_symbol_is_an_offset(void **state)
 	finish();
 }
 
+/* a copy; if @other, with another last segment */
+static void copy_to(const char *path, const char *from, bool other)
+{
+	FILE *in = fopen(from, "r"), *out = fopen(path, "w");
+	ElfW(Ehdr) ehdr;
+	ElfW(Phdr) last;
+	int c;
+
+	check(in && out);
+	while ((c = fgetc(in)) != EOF)
+		fputc(c, out);
+	fclose(in);
+	check(fclose(out) == 0);
+	if (!other)
+		return;
+	out = fopen(path, "r+");
+	check(out && fread(&ehdr, sizeof(ehdr), 1, out) == 1);
+	fseek(out, ehdr.e_phoff + (ehdr.e_phnum - 1) * sizeof(last), SEEK_SET);
+	check(fread(&last, sizeof(last), 1, out) == 1);
+	last.p_memsz++;
+	fseek(out, -(long)sizeof(last), SEEK_CUR);
+	check(fwrite(&last, sizeof(last), 1, out) == 1);
+	check(fclose(out) == 0);
+}
+
+/* an update that came while it runs: the symbols are of other code */
+static void code_of_a_replaced_file_is_an_offset(void **state)
+{
+	char dir[] = "/tmp/ibc-holders-XXXXXX", path[64], newer[64];
+	const char *file = getenv("IBC_TEST_HOLDER_LIB");
+	struct ibc_client_data *data;
+	unsigned int named;
+	void *lib;
+
+	(void)state;
+	start_tracked();
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/lib.so", dir);
+	snprintf(newer, sizeof(newer), "%s/newer.so", dir);
+	copy_to(path, file, false);
+	copy_to(newer, file, true);
+	lib = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	assert_non_null(lib);
+	ibc_put_client_data(by_alloc(&a));
+	data = get_by(lib, "holder_lib_get");
+	assert_int_equal(held_by(&a, "holder_lib_get"), 1);
+	assert_int_equal(rename(newer, path), 0);
+	named = held_by(&a, "holder_lib_get");
+	unlink(path);
+	rmdir(dir);
+	assert_int_equal(named, 0);
+	assert_true(known_symbol(&a, 0));
+	ibc_put_client_data(data);
+	dlclose(lib);
+	finish();
+}
+
 static void dump(struct worker *w)
 {
 	w->error = held_by(w->rec, "by_alloc");
@@ -375,6 +434,7 @@ int main(void)
 		IN_ALL(without_tracking_nobody_is_named),
 		IN_ALL(code_of_an_unloaded_library_is_an_address),
 		IN_MANUAL(code_without_a_symbol_is_an_offset),
+		IN_MANUAL(code_of_a_replaced_file_is_an_offset),
 		IN_ALL(a_constructor_may_wait_for_a_dump),
 		IN_MANUAL(code_of_an_unreadable_file_is_an_offset),
 		IN_ALL(a_walk_that_holds_it_up_is_a_warning),

@@ -170,13 +170,17 @@ static void it_is_quiet_after_a_device_came_and_went(void **state)
 
 static void it_is_quiet_after_what_failed_succeeded(void **state)
 {
+	uint64_t scans;
+
 	(void)state;
 	fake_fail(FAKE_OPEN, EIO, 2);
 	begin();
 	expect_quiet();
+	scans = h2_stats(h_reg).scans;
 	fake_fail(FAKE_LIST, EMFILE, 1);
 	fake_notify();
-	wait_for(h2_stats(h_reg).scans > 4);
+	/* the one that fails, and the one that is tried for it */
+	wait_for(h2_stats(h_reg).scans >= scans + 2);
 	expect_quiet();
 	rec_unregister(&a);
 }

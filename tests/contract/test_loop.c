@@ -447,6 +447,17 @@ static void storm_on(struct rec *rec, struct ibc_device *dev,
 	report(dev, IBV_EVENT_SM_CHANGE, 1 + event->element_num % 200);
 }
 
+static unsigned int renamed;
+
+static void note_rename(struct rec *rec, struct ibc_device *dev,
+			const char *old_name)
+{
+	(void)rec;
+	(void)dev;
+	(void)old_name;
+	renamed++;
+}
+
 /* each event makes another: there is always something to run */
 static void g03_a_storm_does_not_outlast_a_limit(void **state)
 {
@@ -468,6 +479,27 @@ static void g03_a_storm_does_not_outlast_a_limit(void **state)
 	rec_unregister(&a);
 }
 
+/* nor does who wants to know the new name wait for its end */
+static void g03_a_rename_is_told_within_a_storm(void **state)
+{
+	struct ibc_device *dev;
+
+	(void)state;
+	fake_add("soft0", 1);
+	rec_init(&a, "a", 0);
+	a.on_event = storm_on;
+	a.on_rename = note_rename;
+	renamed = 0;
+	rec_register(&a);
+	dev = up("soft0");
+	report(dev, IBV_EVENT_SM_CHANGE, 1);
+	fake_rename("soft0", "other0");
+	check(ibc_rescan(h_reg) == 0);
+	loop_until(renamed == 1);
+	ibc_put_device(dev);
+	rec_unregister(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -482,6 +514,7 @@ int main(void)
 		IN_MANUAL(g03_beside_a_registry_with_a_thread),
 		IN_MANUAL(g16_a_storm_on_one_does_not_starve_another),
 		IN_MANUAL(g03_a_storm_does_not_outlast_a_limit),
+		IN_MANUAL(g03_a_rename_is_told_within_a_storm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

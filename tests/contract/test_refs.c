@@ -32,6 +32,7 @@ static void g08_enoent_enodev_eshutdown(void **state)
 	struct rec a, b;
 	struct ibc_device *dev = up(&a, 0);
 	struct ibc_client_data *data;
+	bool last;
 
 	(void)state;
 	rec_init(&b, "b", 0);
@@ -46,13 +47,40 @@ static void g08_enoent_enodev_eshutdown(void **state)
 	check(ibc_unregister_client_timed(&b.client, 0) == ETIMEDOUT);
 	check_null(ibc_get_client_data(dev, &b.client), ESHUTDOWN);
 	check_null(ibc_alloc_or_get_client_data(dev, &b.client), ESHUTDOWN);
-	check(ibc_put_client_data(data) || h_count(&b, H_REMOVE) == 0);
+	last = ibc_put_client_data(data);
+	check(last || h_mode != H_MANUAL); /* there remove() has returned */
 	rec_unregister(&b);
 	check(ibc_remove_device(dev) == 0);
 	check_null(ibc_get_client_data(dev, &a.client), ENODEV);
 	check_null(ibc_alloc_or_get_client_data(dev, &a.client), ENODEV);
 	check(ibc_wait_drained(dev, -1) == 0);
 	check_null(ibc_get_client_data(dev, &a.client), ENODEV);
+	down(&a, dev);
+}
+
+static int fail_when_it_goes(struct rec *rec, struct ibc_device *dev)
+{
+	rec->arg = ibc_get_device(dev);
+	check(ibc_remove_device(dev) == 0);
+	return EIO;
+}
+
+/* an add() that fails is to be tried again: not on a device that goes */
+static void g08_enodev_though_add_failed_later(void **state)
+{
+	struct ibc_device *dev;
+	struct rec a;
+
+	(void)state;
+	rec_init(&a, "a", 0);
+	a.on_add = fail_when_it_goes;
+	fake_add("soft0", 1);
+	rec_register(&a);
+	dev = a.arg;
+	check(dev);
+	check(ibc_wait_drained(dev, -1) == 0);
+	check_null(ibc_get_client_data(dev, &a.client), ENODEV);
+	check_null(ibc_alloc_or_get_client_data(dev, &a.client), ENODEV);
 	down(&a, dev);
 }
 
@@ -434,6 +462,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_ALL(g08_enoent_enodev_eshutdown),
+		IN_ALL(g08_enodev_though_add_failed_later),
 		IN_ALL(g09_the_registry_holds_one_until_removal),
 		IN_ALL(g09_the_registry_holds_one_until_unregister),
 		IN_ALL(g09_the_registry_holds_one_until_replacement),

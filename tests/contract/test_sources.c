@@ -349,6 +349,35 @@ static void a_burst_of_news_costs_few_lists(void **state)
 	rec_unregister(&a);
 }
 
+static struct gate listing;
+
+static void list_at_the_gate(void *arg)
+{
+	(void)arg;
+	gate_wait(&listing);
+}
+
+/* the list that is being read may have been too early for them: another one */
+static void news_while_a_list_is_read_are_not_missed(void **state)
+{
+	unsigned int lists;
+
+	(void)state;
+	gate_close(&listing);
+	rec_init(&a, "a", 0);
+	rec_register(&a);
+	h_fence();
+	lists = fake_calls(FAKE_LIST);
+	fake_on(FAKE_LIST, list_at_the_gate, NULL);
+	h2_uevent("add", "uverbs0");
+	wait_for(gate_entered(&listing) == 1);
+	h2_uevent("add", "uverbs0");
+	gate_open(&listing);
+	wait_for(fake_calls(FAKE_LIST) == lists + 2);
+	fake_on(FAKE_LIST, NULL, NULL);
+	rec_unregister(&a);
+}
+
 /* the overflow of an inotify queue says that anything may have happened */
 static void news_between_watching_and_listing_are_not_missed(void **state)
 {
@@ -383,6 +412,7 @@ int main(void)
 #endif
 		IN_ALL(news_before_the_first_client_cost_nothing),
 		IN_ALL(a_burst_of_news_costs_few_lists),
+		IN_PARALLEL(news_while_a_list_is_read_are_not_missed),
 		IN_ALL(news_between_watching_and_listing_are_not_missed),
 	};
 

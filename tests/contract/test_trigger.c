@@ -139,15 +139,10 @@ static struct ibc_client_data *begin(void)
 	struct ibc_client_data *data;
 
 	unlisted = false;
-	fake_add("soft0", 0x11);
-	rec_init(&a, "a", 0);
-	rec_register(&a);
-	dev = h_device("soft0");
+	data = h2_begin(&a, &dev);
 	context = ibc_device_context(dev);
 	closes = fake_closes();
 	first = ibc_device_incarnation(dev);
-	data = ibc_alloc_or_get_client_data(dev, &a.client);
-	check(data);
 	no_other_lists();
 	return data;
 }

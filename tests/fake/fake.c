@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +44,12 @@ struct context {
 	TAILQ_ENTRY(context) entry;
 };
 
+struct qp {
+	struct ibv_qp ibv;
+	unsigned int unacked; /* events of it that were read */
+	TAILQ_ENTRY(qp) entry;
+};
+
 struct record { /* as the kernel's */
 	uint64_t element;
 	uint32_t type;
@@ -52,6 +59,8 @@ struct record { /* as the kernel's */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static TAILQ_HEAD(, device) devices = TAILQ_HEAD_INITIALIZER(devices);
 static TAILQ_HEAD(, context) contexts = TAILQ_HEAD_INITIALIZER(contexts);
+static TAILQ_HEAD(, qp) qps = TAILQ_HEAD_INITIALIZER(qps);
+static pthread_cond_t acked = PTHREAD_COND_INITIALIZER;
 static int next_index;
 static bool no_rdma;
 static unsigned int lists, closes, reads, acks;
@@ -240,7 +249,8 @@ static void end_context(struct context *ctx)
 {
 	close(ctx->ibv.async_fd);
 	close(ctx->ibv.cmd_fd);
-	if (ctx->kernel_end >= 0)
+	/* the kernel's is no descriptor of the process: closed, it went too */
+	if (ctx->kernel_end >= 0 && ctx->ibv.async_fd >= 0)
 		close(ctx->kernel_end);
 	ctx->kernel_end = -1;
 	ctx->magic = DEAD;
@@ -267,6 +277,35 @@ static int probe(struct ibv_context *ibv)
 	return error;
 }
 
+/* lock held; NULL: it is of something else */
+static struct qp *qp_of(uint64_t element)
+{
+	struct qp *qp;
+
+	TAILQ_FOREACH(qp, &qps, entry)
+		if ((uintptr_t)&qp->ibv == element)
+			return qp;
+	return NULL;
+}
+
+/* of an object's destruction and of reading only one goes on at a time */
+static ssize_t read_record(struct context *ctx, struct record *record)
+{
+	struct qp *qp;
+	ssize_t n;
+
+	pthread_mutex_lock(&lock);
+	n = read(ctx->ibv.async_fd, record, sizeof(*record));
+	if (n == sizeof(*record)) {
+		reads++;
+		qp = qp_of(record->element);
+		if (qp)
+			qp->unacked++;
+	}
+	pthread_mutex_unlock(&lock);
+	return n;
+}
+
 static int get_async_event(struct ibv_context *ibv,
 			   struct ibv_async_event *event)
 {
@@ -279,7 +318,7 @@ static int get_async_event(struct ibv_context *ibv,
 		errno = error;
 		return -1;
 	}
-	n = read(ctx->ibv.async_fd, &record, sizeof(record));
+	n = read_record(ctx, &record);
 	if (n != sizeof(record)) {
 		if (n == 0)
 			errno = 0;
@@ -292,18 +331,19 @@ static int get_async_event(struct ibv_context *ibv,
 		event->element.port_num = record.element;
 	else
 		event->element.qp = (void *)(uintptr_t)record.element;
-	pthread_mutex_lock(&lock);
-	reads++;
-	pthread_mutex_unlock(&lock);
 	return 0;
 }
 
 static void ack_async_event(struct ibv_async_event *event)
 {
-	(void)event;
+	struct qp *qp;
+
 	fake_called(FAKE_ACK);
 	pthread_mutex_lock(&lock);
 	acks++;
+	qp = qp_of((uintptr_t)event->element.qp);
+	if (qp && --qp->unacked == 0)
+		pthread_cond_broadcast(&acked);
 	pthread_mutex_unlock(&lock);
 }
 
@@ -525,6 +565,11 @@ void fake_context_event(struct ibv_context *context, enum ibv_event_type type,
 	pthread_mutex_unlock(&lock);
 }
 
+/* here there is no other way */
+void fake_by_calls(void)
+{
+}
+
 void fake_hang_up(struct ibv_context *context)
 {
 	struct context *ctx = context_of(context);
@@ -556,18 +601,48 @@ void fake_close(struct ibv_context *context)
 struct ibv_qp *fake_make_qp(struct ibv_context *context, void *qp_context)
 {
 	static uint32_t num;
-	struct ibv_qp *qp = calloc(1, sizeof(*qp));
+	struct qp *qp = calloc(1, sizeof(*qp));
 
 	if (!qp)
 		die("no memory");
-	qp->context = context;
-	qp->qp_context = qp_context;
-	qp->qp_num = ++num;
-	return qp;
+	qp->ibv.context = context;
+	qp->ibv.qp_context = qp_context;
+	pthread_mutex_lock(&lock);
+	qp->ibv.qp_num = ++num;
+	TAILQ_INSERT_TAIL(&qps, qp, entry);
+	pthread_mutex_unlock(&lock);
+	return &qp->ibv;
 }
 
-void fake_destroy_qp(struct ibv_qp *qp)
+/* lock held: what the kernel has of it that nobody read */
+static void drop_events(struct context *ctx, uintptr_t element)
 {
+	struct pollfd pollfd = { .fd = ctx->ibv.async_fd, .events = POLLIN };
+	static struct record kept[8192]; /* a pipe has no room for more */
+	struct record record;
+	unsigned int n = 0, i;
+
+	while (poll(&pollfd, 1, 0) > 0 &&
+	       read(pollfd.fd, &record, sizeof(record)) == sizeof(record))
+		if (record.element != element)
+			kept[n++] = record;
+	for (i = 0; i < n; i++)
+		send_record(ctx, kept[i].type, kept[i].element);
+}
+
+/* as the kernel, and then libibverbs, which waits for what was read */
+void fake_destroy_qp(struct ibv_qp *ibv)
+{
+	struct qp *qp = (struct qp *)ibv;
+	struct context *ctx = (struct context *)ibv->context;
+
+	pthread_mutex_lock(&lock);
+	if (ctx->magic == LIVE)
+		drop_events(ctx, (uintptr_t)ibv);
+	while (qp->unacked)
+		pthread_cond_wait(&acked, &lock);
+	TAILQ_REMOVE(&qps, qp, entry);
+	pthread_mutex_unlock(&lock);
 	free(qp);
 }
 

@@ -36,6 +36,12 @@ void fake_start(void);
 /* contexts, lists and devices that are left are a failure: false, and words */
 bool fake_stop(void);
 
+/*
+ * What the calling thread does to softverbs' devices it does by softverbs.h from
+ * now on, within the process, and not by a command for each: more of it.
+ */
+void fake_by_calls(void);
+
 /* returns the index */
 int fake_add(const char *name, uint64_t guid);
 int fake_add_as(const char *name, uint64_t guid, int index, const char *node);
@@ -63,7 +69,7 @@ void fake_hang_up(struct ibv_context *context);
 struct ibv_context *fake_open(const char *name);
 void fake_close(struct ibv_context *context);
 
-/* a QP for events to be of; the context may be anybody's */
+/* a QP for events to be of; the context may be anybody's. NULL: it is dead. */
 struct ibv_qp *fake_make_qp(struct ibv_context *context, void *qp_context);
 void fake_destroy_qp(struct ibv_qp *qp);
 

@@ -128,7 +128,7 @@ static struct ibv_context *open_device(struct ibv_device *device)
 	return ibv ? note_open(ibv) : NULL;
 }
 
-static int close_device(struct ibv_context *ibv)
+static void note_close(struct ibv_context *ibv)
 {
 	struct context *ctx;
 
@@ -141,6 +141,11 @@ static int close_device(struct ibv_context *ibv)
 	closes++;
 	pthread_mutex_unlock(&lock);
 	free(ctx);
+}
+
+static int close_device(struct ibv_context *ibv)
+{
+	note_close(ibv);
 	return ibc__verbs_backend.close_device(ibv);
 }
 
@@ -211,7 +216,7 @@ bool fake_stop(void)
 	good &= complain(lists, "device lists are not freed");
 	good &= complain(reads != acks, "events are not acknowledged");
 	while ((ctx = TAILQ_FIRST(&contexts)))
-		close_device(ctx->ibv);
+		fake_close(ctx->ibv);
 	good &= complain(!soft_destroy_fabric(),
 			 "the fabric is not empty when nobody holds it");
 	return good;
@@ -234,12 +239,20 @@ struct ibv_context *fake_open(const char *name)
 	return ibv ? note_open(ibv) : NULL;
 }
 
+/* not by way of the library's backend: what fails there on purpose is its own */
 void fake_close(struct ibv_context *context)
 {
-	close_device(context);
+	note_close(context);
+	ibv_close_device(context);
 }
 
-/* each with a PD and a CQ of its own */
+static void is_dead_or_die(const char *what)
+{
+	if (errno != EIO && errno != ENODEV)
+		soft_die(what);
+}
+
+/* each with a PD and a CQ of its own; NULL: the context is dead */
 struct ibv_qp *fake_make_qp(struct ibv_context *context, void *qp_context)
 {
 	struct ibv_qp_init_attr init = { .qp_type = IBV_QPT_RC };
@@ -247,13 +260,19 @@ struct ibv_qp *fake_make_qp(struct ibv_context *context, void *qp_context)
 	struct ibv_qp *qp = NULL;
 
 	init.qp_context = qp_context;
-	init.send_cq = ibv_create_cq(context, 1, NULL, NULL, 0);
+	if (pd)
+		init.send_cq = ibv_create_cq(context, 1, NULL, NULL, 0);
 	init.recv_cq = init.send_cq;
-	if (pd && init.send_cq)
+	if (init.send_cq)
 		qp = ibv_create_qp(pd, &init);
-	if (!qp)
-		soft_die("cannot make a QP");
-	return qp;
+	if (qp)
+		return qp;
+	is_dead_or_die("cannot make a QP");
+	if (init.send_cq)
+		ibv_destroy_cq(init.send_cq);
+	if (pd)
+		ibv_dealloc_pd(pd);
+	return NULL;
 }
 
 void fake_destroy_qp(struct ibv_qp *qp)
@@ -261,8 +280,13 @@ void fake_destroy_qp(struct ibv_qp *qp)
 	struct ibv_cq *cq = qp->send_cq;
 	struct ibv_pd *pd = qp->pd;
 
-	if (ibv_destroy_qp(qp) || ibv_destroy_cq(cq) || ibv_dealloc_pd(pd))
-		soft_die("cannot destroy a QP");
+	errno = ibv_destroy_qp(qp);
+	if (!errno)
+		errno = ibv_destroy_cq(cq);
+	if (!errno)
+		errno = ibv_dealloc_pd(pd);
+	if (errno)
+		is_dead_or_die("cannot destroy a QP");
 }
 
 void fake_context_event(struct ibv_context *context, enum ibv_event_type type,

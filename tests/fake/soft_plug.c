@@ -2,7 +2,8 @@
 /*
  * Hot-plug on softverbs: devices are added, removed and renamed, and events are
  * sent, by the command $SOFTVERBS_COMMAND in processes of its own, as an
- * administrator would. Only what no command can say is written into the fabric
+ * administrator would; or, in a thread that asks for it (fake_by_calls()), by
+ * the functions that the command consists of. Only what no command can say is written into the fabric
  * from here: another style of removal for a device that exists, the reset of a
  * device, an event of a type that nobody knows.
  */
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,6 +33,7 @@ static struct softverbs *fabric;
 static char names[MAX_DEVICES][SV_NAME_MAX]; /* by index */
 static char dir[PATH_MAX];
 static bool is_away;
+static __thread bool by_calls;
 
 void soft_die(const char *what)
 {
@@ -90,6 +93,11 @@ static void must(int status, const char *what)
 {
 	if (status)
 		soft_die(what);
+}
+
+void fake_by_calls(void)
+{
+	by_calls = true;
 }
 
 /* ---- the fabric ---- */
@@ -201,20 +209,33 @@ static uint32_t index_of_name(const char *name)
 	return index;
 }
 
-int fake_add(const char *name, uint64_t guid)
+/* 0, or not: the name is taken */
+static int try_to_add(const char *name, uint64_t guid)
 {
 	const char *argv[] = { "softverbs", "add", name, "--ports",
 			       PORTS,	    NULL,  NULL, NULL };
 	char text[32];
-	uint32_t index;
 
+	if (by_calls) {
+		soft_publish();
+		return softverbs_add_device(fabric, name, htobe64(guid),
+					    strtoul(PORTS, NULL, 10),
+					    SOFTVERBS_REMOVAL_WAIT);
+	}
 	sv_format_guid(htobe64(guid), text, sizeof(text));
 	if (guid) {
 		argv[5] = "--guid";
 		argv[6] = text;
 	}
+	return run(argv, true);
+}
+
+int fake_add(const char *name, uint64_t guid)
+{
+	uint32_t index;
+
 	/* the name of a device that is held after its removal is still taken */
-	wait_for(run(argv, true) == 0);
+	wait_for(try_to_add(name, guid) == 0);
 	index = index_of_name(name);
 	remember(index, name);
 	return index;
@@ -278,11 +299,19 @@ static void reset(const char *name)
 	fake_notify();
 }
 
-void fake_remove(const char *name, enum fake_removal how)
+static int try_to_remove(const char *name, bool quiet)
 {
 	const char *const argv[] = { "softverbs", "remove", name,
 				     "--timeout", "0",	    NULL };
 
+	if (!by_calls)
+		return run(argv, quiet);
+	soft_publish();
+	return softverbs_remove_device(fabric, name, 0);
+}
+
+void fake_remove(const char *name, enum fake_removal how)
+{
 	if (how == FAKE_RESET) {
 		reset(name);
 		return;
@@ -290,41 +319,82 @@ void fake_remove(const char *name, enum fake_removal how)
 	set_style(name, how == FAKE_FATAL ? SOFTVERBS_REMOVAL_FATAL :
 					    SOFTVERBS_REMOVAL_WAIT);
 	/* with removal "wait", whoever holds it makes this time out */
-	if (run(argv, how == FAKE_WAIT) && how == FAKE_FATAL)
+	if (try_to_remove(name, how == FAKE_WAIT) && how == FAKE_FATAL)
 		soft_die("the device cannot be removed");
+}
+
+static int try_to_rename(const char *name, const char *new_name)
+{
+	const char *const argv[] = { "softverbs", "rename", name, new_name,
+				     NULL };
+
+	if (!by_calls)
+		return run(argv, true);
+	soft_publish();
+	return softverbs_rename_device(fabric, name, new_name);
 }
 
 void fake_rename(const char *name, const char *new_name)
 {
-	const char *const argv[] = { "softverbs", "rename", name, new_name,
-				     NULL };
 	uint32_t index = index_of_name(name);
 
 	remember(index, new_name);
-	must(run(argv, false), "the device cannot be renamed");
+	/* as in fake_add() */
+	wait_for(try_to_rename(name, new_name) == 0);
 }
 
 /* ---- contexts ---- */
 
-/* the directory contexts/ID by which it holds its device; @up: that many above */
-static int open_context_dir(struct ibv_context *context, int up, char *id)
+/* DEVICE/contexts/ID/async: is it the one in that directory? */
+static bool has_async(int context_dir, struct ibv_context *context)
 {
-	char link[64], path[PATH_MAX + 16], *slash;
+	struct stat own, found;
+
+	return fstat(context->async_fd, &own) == 0 &&
+	       fstatat(context_dir, "async", &found, AT_SYMLINK_NOFOLLOW) ==
+		       0 &&
+	       own.st_ino == found.st_ino && own.st_dev == found.st_dev;
+}
+
+/*
+ * The directory contexts/ID by which it holds its device. That may be renamed
+ * before it is opened, and another one be made that has its name.
+ */
+static int try_context_dir(struct ibv_context *context, char *id)
+{
+	char link[64], path[PATH_MAX];
 	ssize_t len;
-	int i, fd;
+	int fd;
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", context->async_fd);
-	len = readlink(link, path, PATH_MAX);
+	len = readlink(link, path, sizeof(path) - 1);
 	if (len < 0)
 		soft_die("/proc is needed");
 	path[len] = '\0';
-	/* DEVICE/contexts/ID/async */
-	for (i = 0; i < 1 + up && (slash = strrchr(path, '/')); i++) {
-		*slash = '\0';
-		if (i == 1 && id)
-			snprintf(id, SV_NAME_MAX, "%s", slash + 1);
-	}
+	*strrchr(path, '/') = '\0';
 	fd = sv_open_dir(AT_FDCWD, path);
+	if (fd >= 0 && !has_async(fd, context)) {
+		close(fd);
+		return -1;
+	}
+	if (id)
+		snprintf(id, SV_NAME_MAX, "%s", strrchr(path, '/') + 1);
+	return fd;
+}
+
+/* @up: that many above; of what is held ".." is the right one */
+static int open_context_dir(struct ibv_context *context, int up, char *id)
+{
+	int fd, parent, tries = 1000;
+
+	do {
+		fd = try_context_dir(context, id);
+	} while (fd < 0 && --tries);
+	while (fd >= 0 && up--) {
+		parent = sv_open_dir(fd, "..");
+		close(fd);
+		fd = parent;
+	}
 	if (fd < 0)
 		soft_die("a context without a device");
 	return fd;
@@ -364,11 +434,10 @@ static uint64_t id_of(struct ibv_context *context, enum sv_kind kind,
 		      uint32_t number)
 {
 	struct search search = { .number = number };
-	int parent = open_context_dir(context, 1, NULL);
 	char id[SV_NAME_MAX];
+	int parent = open_context_dir(context, 1, id);
 	struct sv_context ctx;
 
-	close(open_context_dir(context, 2, id));
 	if (!sv_context_open(&ctx, parent, id) ||
 	    !sv_context_objects(&ctx, kind, is_number, &search))
 		soft_die("the context has no such object");
@@ -416,7 +485,7 @@ void soft_send(struct ibv_context *context, uint32_t type, uintptr_t element)
 
 bool soft_command_event(const char *name, uint32_t type, uint64_t port)
 {
-	char number[24];
+	char number[24], spec[64];
 	const char *argv[] = { "softverbs", "event", name, NULL,
 			       NULL,	    NULL,    NULL };
 	bool of_device = type == IBV_EVENT_DEVICE_FATAL;
@@ -425,6 +494,12 @@ bool soft_command_event(const char *name, uint32_t type, uint64_t port)
 	if (!argv[3] || sv_event_kind(type) != SV_NONE)
 		return false;
 	snprintf(number, sizeof(number), "%u", (unsigned int)port);
+	if (by_calls) {
+		snprintf(spec, sizeof(spec), "%s%s%s", argv[3],
+			 of_device ? "" : " --port ", of_device ? "" : number);
+		soft_publish();
+		return softverbs_send_event(fabric, name, spec) == 0;
+	}
 	if (!of_device) {
 		argv[4] = "--port";
 		argv[5] = number;

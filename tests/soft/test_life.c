@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -78,6 +79,30 @@ static void list(void **state)
 		assert_int_equal(ibv_close_device(context), 0);
 	}
 	ibv_free_device_list(list);
+}
+
+/* what only reads, or makes what is its own, does not wait for others that do */
+static void beside_another_open(void **state)
+{
+	struct soft_test *test = *state;
+	struct ibv_context *context;
+	struct ibv_device **list;
+	char path[128];
+	int fd, num;
+
+	snprintf(path, sizeof(path), "%s/lock", test->dir);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	alarm(60); /* it would wait for ever */
+	assert_int_equal(flock(fd, LOCK_SH), 0);
+	list = ibv_get_device_list(&num);
+	assert_int_equal(num, 1);
+	context = ibv_open_device(list[0]);
+	assert_non_null(context);
+	ibv_free_device_list(list);
+	assert_int_equal(close(fd), 0);
+	alarm(0);
+	assert_int_equal(ibv_close_device(context), 0);
 }
 
 static void no_fabric(void **state)
@@ -385,6 +410,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(list),
+		TEST(beside_another_open),
 		TEST(no_fabric),
 		TEST(queries),
 		TEST(gids),

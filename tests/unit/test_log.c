@@ -12,6 +12,7 @@
 
 #include "harness.h"
 #include "private.h"
+#include "scene.h"
 
 static unsigned int seen[5];
 static char last[256];
@@ -22,6 +23,7 @@ static void sink(int level, const char *message, void *arg)
 	check(level >= IBC_LOG_ERROR && level <= IBC_LOG_DEBUG);
 	seen[level]++;
 	snprintf(last, sizeof(last), "%s", message);
+	errno = EDOM; /* as a sink may that writes somewhere */
 }
 
 /* one message of each level, as the library itself makes them */
@@ -92,12 +94,12 @@ static char *read_all(int fd)
 /* this program with a scene; what it wrote to stderr */
 static char *play(const char *scene, const char *level, const char *file)
 {
-	char self[PATH_MAX] = {}; /* the link itself is valgrind's, under it */
+	char program[PATH_MAX];
 	int fds[2], status;
 	char *text;
 	pid_t pid;
 
-	assert_true(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
+	scene_program(program, sizeof(program));
 	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
 	pid = fork();
 	assert_true(pid >= 0);
@@ -107,8 +109,7 @@ static char *play(const char *scene, const char *level, const char *file)
 			setenv("IBC_LOG_LEVEL", level, 1);
 		if (file)
 			setenv("IBC_LOG_FILE", file, 1);
-		execl(self, "test_log", scene, NULL);
-		_exit(126);
+		scene_exec(program, scene);
 	}
 	close(fds[1]);
 	text = read_all(fds[0]);
@@ -238,6 +239,33 @@ static void a_child_finds_the_log_unlocked(void **state)
 	worker_join(&w);
 }
 
+static void a_broken_pipe_kills_nobody(void **state)
+{
+	(void)state;
+	scene_play("pipe", 0);
+}
+
+/* stderr is a pipe that nobody reads; the signal is not left behind either */
+static void break_stderr(void)
+{
+	int fds[2];
+
+	check(pipe2(fds, O_CLOEXEC) == 0);
+	check(dup2(fds[1], STDERR_FILENO) >= 0);
+	close(fds[0]);
+	close(fds[1]);
+	setenv("IBC_LOG_LEVEL", "debug", 1);
+}
+
+static void expect_no_sigpipe(void)
+{
+	sigset_t set;
+
+	check(sigpending(&set) == 0 && !sigismember(&set, SIGPIPE));
+	check(pthread_sigmask(SIG_SETMASK, NULL, &set) == 0);
+	check(!sigismember(&set, SIGPIPE));
+}
+
 /* the other processes: no cmocka here, its output would be in the way */
 static int scene(const char *name)
 {
@@ -246,6 +274,8 @@ static int scene(const char *name)
 	bool with_sink = strncmp(name, "sink", 4) == 0;
 	unsigned int debug = strcmp(name, "sink-debug") == 0;
 
+	if (strcmp(name, "pipe") == 0)
+		break_stderr();
 	fake_start();
 	if (with_sink)
 		ibc_set_log(sink, seen);
@@ -262,6 +292,7 @@ static int scene(const char *name)
 		check(seen[IBC_LOG_INFO] == debug);
 		check(seen[IBC_LOG_DEBUG] == debug);
 	}
+	expect_no_sigpipe();
 	check(ibc_close(reg) == 0);
 	return fake_stop() ? 0 : 1;
 }
@@ -278,6 +309,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_level_of_the_environment_prints),
 		cmocka_unit_test(the_environment_sets_the_level_of_a_sink),
 		cmocka_unit_test(the_file_of_the_environment_is_appended_to),
+		cmocka_unit_test(a_broken_pipe_kills_nobody),
 	};
 
 	if (argc > 1)

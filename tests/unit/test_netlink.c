@@ -2,8 +2,7 @@
 /*
  * RDMA netlink as a source: what it makes of kernels, good and odd, and of their
  * news. The kernel is played here: calls that the library makes on a
- * NETLINK_RDMA socket come to the __wrap functions below, and an eventfd stands
- * for that socket, so that epoll has something to watch.
+ * NETLINK_RDMA socket come to the __wrap functions below and those of played.c.
  */
 #include <fcntl.h>
 #include <setjmp.h>
@@ -11,24 +10,19 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include <stdio.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "fake.h"
 #include "netlink_message.h"
+#include "played.h"
 #include "private.h"
-
-#define MAX_QUEUE 4
 
 static struct {
 	int socket_error, send_error, join_error;
-	bool initial, answers;
+	bool initial, answers, once;
 	struct message answer;
-	struct message queue[MAX_QUEUE];
-	unsigned int queued, taken;
 	unsigned int sockets, questions, joins;
-	int fd;
 } kernel;
 
 static struct ibc_registry *reg;
@@ -47,8 +41,7 @@ int __wrap_socket(int domain, int type, int protocol)
 	errno = kernel.socket_error;
 	if (errno)
 		return -1;
-	kernel.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	return kernel.fd;
+	return played_open();
 }
 
 int __real_setsockopt(int fd, int level, int name, const void *value,
@@ -58,7 +51,7 @@ int __wrap_setsockopt(int fd, int level, int name, const void *value,
 int __wrap_setsockopt(int fd, int level, int name, const void *value,
 		      socklen_t len)
 {
-	if (fd != kernel.fd)
+	if (fd != played_fd)
 		return __real_setsockopt(fd, level, name, value, len);
 	if (level != SOL_NETLINK)
 		return 0;
@@ -79,7 +72,7 @@ ssize_t __wrap_sendto(int fd, const void *buf, size_t len, int flags,
 	(void)flags;
 	(void)to;
 	(void)to_len;
-	assert_int_equal(fd, kernel.fd);
+	assert_int_equal(fd, played_fd);
 	assert_int_equal(len, sizeof(header));
 	memcpy(&header, buf, sizeof(header));
 	assert_int_equal(header.nlmsg_type, SYS_GET);
@@ -89,50 +82,17 @@ ssize_t __wrap_sendto(int fd, const void *buf, size_t len, int flags,
 	return errno ? -1 : (ssize_t)len;
 }
 
-static ssize_t take(const struct message *m, void *buf, size_t size)
-{
-	errno = m->error;
-	if (errno)
-		return -1;
-	assert_true(m->len <= size);
-	memcpy(buf, m->bytes, m->len);
-	return m->len;
-}
-
 ssize_t __wrap_recv(int fd, void *buf, size_t size, int flags);
 ssize_t __wrap_recv(int fd, void *buf, size_t size, int flags)
 {
 	(void)flags;
-	assert_int_equal(fd, kernel.fd);
+	assert_int_equal(fd, played_fd);
 	if (!kernel.answers) {
 		errno = EAGAIN;
 		return -1;
 	}
-	return take(&kernel.answer, buf, size);
-}
-
-ssize_t __real_recvfrom(int fd, void *buf, size_t size, int flags,
-			struct sockaddr *from, socklen_t *from_len);
-ssize_t __wrap_recvfrom(int fd, void *buf, size_t size, int flags,
-			struct sockaddr *from, socklen_t *from_len);
-ssize_t __wrap_recvfrom(int fd, void *buf, size_t size, int flags,
-			struct sockaddr *from, socklen_t *from_len)
-{
-	const struct message *m = &kernel.queue[kernel.taken];
-	uint64_t count;
-
-	if (fd != kernel.fd)
-		return __real_recvfrom(fd, buf, size, flags, from, from_len);
-	if (kernel.taken == kernel.queued) {
-		kernel.taken = kernel.queued = 0;
-		if (read(fd, &count, sizeof(count)) < 0)
-			errno = EAGAIN;
-		errno = EAGAIN;
-		return -1;
-	}
-	kernel.taken++;
-	((struct sockaddr_nl *)from)->nl_pid = m->pid;
-	return take(m, buf, size);
+	kernel.answers = !kernel.once;
+	return played_take(&kernel.answer, buf, size);
 }
 
 int __real_access(const char *path, int mode);
@@ -144,15 +104,6 @@ int __wrap_access(const char *path, int mode)
 	if (!strcmp(path, "/proc/sys/net/core/netdev_max_backlog"))
 		return kernel.initial ? 0 : -1;
 	return __real_access(path, mode);
-}
-
-static void send_news(struct message m)
-{
-	const uint64_t one = 1;
-
-	assert_true(kernel.queued < MAX_QUEUE);
-	kernel.queue[kernel.queued++] = m;
-	assert_int_equal(write(kernel.fd, &one, sizeof(one)), sizeof(one));
 }
 
 /* ---- the registry ---- */
@@ -190,7 +141,7 @@ static int setup(void **state)
 {
 	(void)state;
 	memset(&kernel, 0, sizeof(kernel));
-	kernel.fd = -1;
+	played_reset();
 	kernel.initial = kernel.answers = true;
 	begin(&kernel.answer, SYS_GET);
 	put_u8(&kernel.answer, NETNS_MODE, 1);
@@ -285,6 +236,14 @@ static void who_may_not_join_has_failed(void **state)
 	expect(IBC_SOURCE_FAILED, "joining the notify group: Operation not");
 }
 
+static void a_question_that_cannot_be_sent_has_failed(void **state)
+{
+	(void)state;
+	kernel.send_error = ECONNREFUSED;
+	open_registry("netlink");
+	expect(IBC_SOURCE_FAILED, "asking the kernel: Connection refused");
+}
+
 static void a_question_refused_has_failed(void **state)
 {
 	int32_t code = -EPERM;
@@ -302,6 +261,16 @@ static void no_answer_has_failed(void **state)
 {
 	(void)state;
 	kernel.answers = false;
+	open_registry("netlink");
+	expect(IBC_SOURCE_FAILED, "asking the kernel");
+}
+
+/* ours comes behind it, or not at all */
+static void another_answer_is_none(void **state)
+{
+	(void)state;
+	kernel.answer = news(REGISTER, 0);
+	kernel.once = true;
 	open_registry("netlink");
 	expect(IBC_SOURCE_FAILED, "asking the kernel");
 }
@@ -336,7 +305,7 @@ static void without_rdma_it_is_absent_until_there_are_devices(void **state)
 	assert_int_equal(ibc_rescan(reg), 0);
 	assert_int_equal(kernel.sockets, 2);
 	soft0 = ibc_get_device_by_name(reg, "soft0");
-	send_news(news(UNREGISTER, 0)); /* it is polled */
+	played_send(news(UNREGISTER, 0)); /* it is polled */
 	dispatch();
 	assert_int_equal(source()->hints, 1);
 }
@@ -369,7 +338,7 @@ static void unregister_removes_what_the_list_confirms(void **state)
 	before = scans();
 	dispatch();
 	assert_int_equal(ibc_device_state(soft0), IBC_DEVICE_LIVE);
-	send_news(news(UNREGISTER, 0));
+	played_send(news(UNREGISTER, 0));
 	dispatch();
 	assert_int_equal(ibc_device_state(soft0), IBC_DEVICE_GONE);
 	assert_int_equal(scans(), before + 1);
@@ -388,7 +357,7 @@ static void a_false_hint_costs_one_list_and_one_verb(void **state)
 	open_registry("netlink");
 	watch_devices();
 	before = scans();
-	send_news(news(UNREGISTER, 1)); /* soft1's */
+	played_send(news(UNREGISTER, 1)); /* soft1's */
 	dispatch();
 	assert_int_equal(scans(), before + 1);
 	assert_int_equal(fake_calls(FAKE_PROBE), 1);
@@ -406,10 +375,10 @@ static void a_burst_costs_one_list(void **state)
 	open_registry("netlink");
 	watch_devices();
 	before = scans();
-	for (i = 0; i < MAX_QUEUE; i++)
-		send_news(news(i % 2 ? REGISTER : UNREGISTER, 7));
+	for (i = 0; i < PLAYED_QUEUE; i++)
+		played_send(news(i % 2 ? REGISTER : UNREGISTER, 7));
 	dispatch();
-	assert_int_equal(source()->hints, MAX_QUEUE);
+	assert_int_equal(source()->hints, PLAYED_QUEUE);
 	assert_int_equal(source()->scans, 1);
 	assert_int_equal(scans(), before + 1);
 }
@@ -422,7 +391,7 @@ static void register_finds_what_is_new(void **state)
 	open_registry("netlink");
 	watch_devices();
 	fake_add("soft2", 0x3333);
-	send_news(news(REGISTER, 2));
+	played_send(news(REGISTER, 2));
 	dispatch();
 	soft2 = ibc_get_device_by_name(reg, "soft2");
 	assert_non_null(soft2);
@@ -431,6 +400,7 @@ static void register_finds_what_is_new(void **state)
 
 static void an_overrun_means_a_list_with_names(void **state)
 {
+	struct message interrupted = { .error = EINTR };
 	struct message lost = { .error = ENOBUFS };
 	uint64_t before;
 
@@ -439,7 +409,8 @@ static void an_overrun_means_a_list_with_names(void **state)
 	watch_devices();
 	before = scans();
 	fake_rename("soft0", "roce0");
-	send_news(lost);
+	played_send(interrupted);
+	played_send(lost);
 	dispatch();
 	assert_int_equal(scans(), before + 1);
 	assert_string_equal(ibc_device_name(soft0), "roce0");
@@ -451,7 +422,7 @@ static void a_rename_asks_for_names(void **state)
 	open_registry("netlink");
 	watch_devices();
 	fake_rename("soft0", "roce0");
-	send_news(news(RENAME, 0));
+	played_send(news(RENAME, 0));
 	dispatch();
 	assert_string_equal(ibc_device_name(soft0), "roce0");
 }
@@ -464,7 +435,7 @@ static void other_processes_are_not_believed(void **state)
 	open_registry("netlink");
 	watch_devices();
 	m.pid = 4711;
-	send_news(m);
+	played_send(m);
 	dispatch();
 	assert_int_equal(source()->hints, 0);
 }
@@ -480,8 +451,10 @@ int main(void)
 		T(another_network_namespace_hears_nothing),
 		T(an_exclusive_namespace_hears_of_its_own),
 		T(who_may_not_join_has_failed),
+		T(a_question_that_cannot_be_sent_has_failed),
 		T(a_question_refused_has_failed),
 		T(no_answer_has_failed),
+		T(another_answer_is_none),
 		T(a_socket_refused_has_failed),
 		T(without_rdma_it_is_absent_until_there_are_devices),
 		T(the_clock_goes_on_beside_it),

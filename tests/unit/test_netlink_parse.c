@@ -8,39 +8,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
-#include <stdio.h>
 
-#include "fake.h"
+#include "fed.h"
 #include "netlink_message.h"
-#include "private.h"
-
-static struct ibc_registry *reg;
-static struct ibc_client client = { .name = "netlink" };
-static struct ibc_device *soft0;
-
-static int setup(void **state)
-{
-	struct ibc_registry_attr attr = { .flags = IBC_REGISTRY_MANUAL };
-
-	(void)state;
-	setenv("IBC_SOURCES", "", 1); /* nothing but what is fed here */
-	fake_start();
-	fake_add("soft0", 0x1111);
-	reg = ibc_open(&attr);
-	if (!reg || ibc_register_client(reg, &client))
-		return -1;
-	soft0 = ibc_get_device_by_name(reg, "soft0");
-	return soft0 ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	ibc_put_device(soft0);
-	if (ibc_unregister_client(&client) || ibc_close(reg))
-		return -1;
-	return fake_stop() ? 0 : -1;
-}
 
 /* what the kernel answers to SYS_GET, which is no news */
 static struct message answer(void)
@@ -62,11 +32,11 @@ static unsigned int feed(const void *msg, size_t len)
 
 	assert_non_null(copy);
 	memcpy(copy + 1, msg, len);
-	ibc__lock(reg);
-	before = reg->sources[IBC_SOURCE_NETLINK].hints;
-	ibc__netlink_parse(reg, copy + 1, len);
-	before = reg->sources[IBC_SOURCE_NETLINK].hints - before;
-	ibc__unlock(reg);
+	ibc__lock(fed_reg);
+	before = fed_reg->sources[IBC_SOURCE_NETLINK].hints;
+	ibc__netlink_parse(fed_reg, copy + 1, len);
+	before = fed_reg->sources[IBC_SOURCE_NETLINK].hints - before;
+	ibc__unlock(fed_reg);
 	free(copy);
 	return before;
 }
@@ -74,17 +44,6 @@ static unsigned int feed(const void *msg, size_t len)
 static unsigned int feed_message(struct message m)
 {
 	return feed(m.bytes, m.len);
-}
-
-static bool suspect(void)
-{
-	bool is;
-
-	ibc__lock(reg);
-	is = soft0->suspect;
-	soft0->suspect = false;
-	ibc__unlock(reg);
-	return is;
 }
 
 static void what_is_no_news_is_no_hint(void **state)
@@ -115,9 +74,9 @@ static void what_is_no_news_is_no_hint(void **state)
 	put(&m, EVENT_TYPE, "\1\0", 2);
 	end(&m);
 	assert_int_equal(feed_message(m), 0);
-	assert_false(suspect());
+	assert_false(fed_suspect(fed_soft0));
 	assert_int_equal(feed_message(news(UNREGISTER, 0)), 1);
-	assert_true(suspect());
+	assert_true(fed_suspect(fed_soft0));
 }
 
 static void every_truncation_is_harmless(void **state)
@@ -160,18 +119,16 @@ static void several_messages_in_one_packet(void **state)
 	memcpy(both, a.bytes, a.len);
 	memcpy(both + a.len, b.bytes, b.len);
 	assert_int_equal(feed(both, a.len + b.len), 2);
-	assert_true(suspect());
+	assert_true(fed_suspect(fed_soft0));
 }
-
-#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(what_is_no_news_is_no_hint),
-		T(every_truncation_is_harmless),
-		T(every_byte_may_be_any_other),
-		T(several_messages_in_one_packet),
+		FED(what_is_no_news_is_no_hint),
+		FED(every_truncation_is_harmless),
+		FED(every_byte_may_be_any_other),
+		FED(several_messages_in_one_packet),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,41 +6,22 @@
  * one of the two adopts.
  */
 #include <dlfcn.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <string.h>
 #include <unistd.h>
-#include <cmocka.h>
 
-#include "two_libs/lib.h"
+#include "two_libs/load.h"
 
 static void *handles[2];
 static const struct lib_ops *one, *two;
 static struct ibv_context context;
 static int kernel_end;
 
-static const struct lib_ops *load(const char *path, void **handle)
-{
-	*handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	if (!*handle)
-		fail_msg("%s", dlerror());
-	return dlsym(*handle, "lib_ops");
-}
-
 static int setup(void **state)
 {
-	int fds[2];
-
 	(void)state;
-	one = load(IBC_TEST_ONE, &handles[0]);
-	two = load(IBC_TEST_TWO, &handles[1]);
-	if (!one || !two || one == two || pipe(fds))
-		return -1;
-	memset(&context, 0, sizeof(context));
-	context.async_fd = fds[0];
-	context.cmd_fd = -1;
-	kernel_end = fds[1];
+	one = two_libs_load(IBC_TEST_ONE, &handles[0]);
+	two = two_libs_load(IBC_TEST_TWO, &handles[1]);
+	assert_ptr_not_equal(one, two);
+	two_libs_make_context(&context, &kernel_end);
 	return 0;
 }
 
@@ -107,7 +88,7 @@ static void one_may_be_unloaded_while_the_other_works(void **state)
 	assert_int_equal(two->remove(), 0);
 	two->wait_removed(1);
 	assert_int_equal(two->close(), 0);
-	one = load(IBC_TEST_ONE, &handles[0]);
+	one = two_libs_load(IBC_TEST_ONE, &handles[0]);
 	assert_non_null(one->open());
 	assert_int_equal(one->close(), 0);
 }

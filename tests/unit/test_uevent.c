@@ -8,39 +8,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
-#include <stdio.h>
 
-#include "fake.h"
-#include "private.h"
-
-static struct ibc_registry *reg;
-static struct ibc_client client = { .name = "uevent" };
-static struct ibc_device *soft0;
-
-static int setup(void **state)
-{
-	struct ibc_registry_attr attr = { .flags = IBC_REGISTRY_MANUAL };
-
-	(void)state;
-	setenv("IBC_SOURCES", "", 1); /* nothing but what is fed here */
-	fake_start();
-	fake_add("soft0", 0x1111);
-	fake_add("soft1", 0x2222);
-	reg = ibc_open(&attr);
-	if (!reg || ibc_register_client(reg, &client))
-		return -1;
-	soft0 = ibc_get_device_by_name(reg, "soft0");
-	return soft0 ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	ibc_put_device(soft0);
-	if (ibc_unregister_client(&client) || ibc_close(reg))
-		return -1;
-	return fake_stop() ? 0 : -1;
-}
+#include "fed.h"
 
 /* returns how many hints the message was worth */
 static unsigned int feed(const char *msg, size_t len)
@@ -51,27 +20,16 @@ static unsigned int feed(const char *msg, size_t len)
 	assert_non_null(copy);
 	memcpy(copy, msg, len);
 	copy[len] = '\0';
-	ibc__lock(reg);
-	before = reg->stats.hints;
-	ibc__uevent_parse(reg, copy, len);
-	before = reg->stats.hints - before;
-	ibc__unlock(reg);
+	ibc__lock(fed_reg);
+	before = fed_reg->stats.hints;
+	ibc__uevent_parse(fed_reg, copy, len);
+	before = fed_reg->stats.hints - before;
+	ibc__unlock(fed_reg);
 	free(copy);
 	return before;
 }
 
 #define FEED(literal) feed(literal, sizeof(literal) - 1)
-
-static bool suspect(struct ibc_device *dev)
-{
-	bool is;
-
-	ibc__lock(reg);
-	is = dev->suspect;
-	dev->suspect = false;
-	ibc__unlock(reg);
-	return is;
-}
 
 #define VERBS "SUBSYSTEM=infiniband_verbs\0"
 #define PATH  "DEVPATH=/devices/virtual/infiniband_verbs/uverbs0\0"
@@ -83,25 +41,25 @@ static void remove_makes_its_node_suspect(void **state)
 			      "\0ACTION=remove\0" PATH VERBS
 			      "MAJOR=231\0MINOR=192\0SEQNUM=7\0"),
 			 1);
-	assert_true(suspect(soft0));
+	assert_true(fed_suspect(fed_soft0));
 	assert_int_equal(FEED("ACTION=remove\0" VERBS
 			      "DEVPATH=/devices/x/uverbs1\0"),
 			 1);
-	assert_false(suspect(soft0));
+	assert_false(fed_suspect(fed_soft0));
 }
 
 static void add_is_a_hint_and_suspects_nobody(void **state)
 {
 	(void)state;
 	assert_int_equal(FEED("ACTION=add\0" PATH VERBS), 1);
-	assert_false(suspect(soft0));
+	assert_false(fed_suspect(fed_soft0));
 }
 
 static void keys_come_in_any_order(void **state)
 {
 	(void)state;
 	assert_int_equal(FEED(VERBS PATH "SEQNUM=1\0ACTION=remove"), 1);
-	assert_true(suspect(soft0));
+	assert_true(fed_suspect(fed_soft0));
 }
 
 static void move_of_a_device_asks_for_names(void **state)
@@ -111,9 +69,9 @@ static void move_of_a_device_asks_for_names(void **state)
 			      "DEVPATH_OLD=/devices/infiniband/soft0\0"
 			      "SUBSYSTEM=infiniband\0"),
 			 1);
-	ibc__lock(reg);
-	assert_true(reg->scan_names);
-	ibc__unlock(reg);
+	ibc__lock(fed_reg);
+	assert_true(fed_reg->scan_names);
+	ibc__unlock(fed_reg);
 }
 
 static void others_are_not_for_us(void **state)
@@ -128,7 +86,7 @@ static void others_are_not_for_us(void **state)
 			      "SUBSYSTEM=infiniband_verbs2\0"),
 			 0);
 	assert_int_equal(FEED("ACTION=remove\0" PATH "SUBSYSTEM=infini"), 0);
-	assert_false(suspect(soft0));
+	assert_false(fed_suspect(fed_soft0));
 }
 
 static void a_missing_key_is_no_crash(void **state)
@@ -144,7 +102,7 @@ static void a_missing_key_is_no_crash(void **state)
 	assert_int_equal(FEED("XACTION=remove\0" PATH VERBS), 0);
 	assert_int_equal(FEED("ACTION=\0DEVPATH=\0SUBSYSTEM=\0"), 0);
 	assert_int_equal(FEED("=\0==\0=remove\0"), 0);
-	assert_false(suspect(soft0));
+	assert_false(fed_suspect(fed_soft0));
 }
 
 /* the path is empty, or a slash alone: a hint perhaps, but of no device */
@@ -155,9 +113,9 @@ static void an_empty_path_names_no_device(void **state)
 	FEED("ACTION=remove\0DEVPATH=/\0" VERBS);
 	FEED("ACTION=remove\0DEVPATH=uverbs00\0" VERBS);
 	FEED("ACTION=remove\0DEVPATH=uverbs\0" VERBS);
-	assert_false(suspect(soft0));
+	assert_false(fed_suspect(fed_soft0));
 	FEED("ACTION=remove\0DEVPATH=uverbs0\0" VERBS);
-	assert_true(suspect(soft0));
+	assert_true(fed_suspect(fed_soft0));
 }
 
 static void every_truncation_of_a_message_is_harmless(void **state)
@@ -169,7 +127,7 @@ static void every_truncation_of_a_message_is_harmless(void **state)
 	(void)state;
 	for (len = 0; len < sizeof(msg); len++)
 		assert_in_range(feed(msg, len), 0, 1);
-	assert_true(suspect(soft0));
+	assert_true(fed_suspect(fed_soft0));
 }
 
 /* no zero anywhere, and longer than the kernel ever sends */
@@ -191,7 +149,7 @@ static void a_huge_message_is_harmless(void **state)
 		msg[i] = (char)(i * 7919 >> 3);
 	assert_int_equal(feed(msg, len), 0);
 	free(msg);
-	assert_false(suspect(soft0));
+	assert_false(fed_suspect(fed_soft0));
 }
 
 /* a name as long as a device's node may be, and far longer */
@@ -206,24 +164,22 @@ static void a_long_node_name_is_compared_whole(void **state)
 		       "DEVPATH=/a/uverbs0%02000d",
 		       0, 0, 0);
 	feed(msg, len);
-	assert_false(suspect(soft0));
+	assert_false(fed_suspect(fed_soft0));
 }
-
-#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(remove_makes_its_node_suspect),
-		T(add_is_a_hint_and_suspects_nobody),
-		T(keys_come_in_any_order),
-		T(move_of_a_device_asks_for_names),
-		T(others_are_not_for_us),
-		T(a_missing_key_is_no_crash),
-		T(an_empty_path_names_no_device),
-		T(every_truncation_of_a_message_is_harmless),
-		T(a_huge_message_is_harmless),
-		T(a_long_node_name_is_compared_whole),
+		FED(remove_makes_its_node_suspect),
+		FED(add_is_a_hint_and_suspects_nobody),
+		FED(keys_come_in_any_order),
+		FED(move_of_a_device_asks_for_names),
+		FED(others_are_not_for_us),
+		FED(a_missing_key_is_no_crash),
+		FED(an_empty_path_names_no_device),
+		FED(every_truncation_of_a_message_is_harmless),
+		FED(a_huge_message_is_harmless),
+		FED(a_long_node_name_is_compared_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

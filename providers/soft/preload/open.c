@@ -221,7 +221,7 @@ struct ibv_context *soft_open_device(struct ibv_device *device)
 		return soft_fail_null(ENODEV);
 	error = take_fault(sv, device->dev_name);
 	if (!error)
-		error = sv_lock(sv);
+		error = sv_lock_shared(sv);
 	if (!error) {
 		error = open_locked(sv, dev, &ctx);
 		sv_unlock(sv);

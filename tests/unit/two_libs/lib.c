@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * A library that uses libibclient and knows of no other that does. Compiled
- * twice, with different OWNERs.
+ * several times, with different OWNERs. If it is unloaded, or the process exits,
+ * while its client is registered, it unregisters it.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -89,7 +90,17 @@ static int lib_close(void)
 	ibc_put_device(last);
 	last = NULL;
 	error = ibc_unregister_client(&client);
-	return error ? error : ibc_close(reg);
+	if (!error)
+		error = ibc_close(reg);
+	if (!error)
+		reg = NULL;
+	return error;
+}
+
+static __attribute__((destructor)) void at_unload(void)
+{
+	if (reg && lib_close())
+		abort();
 }
 
 static int lib_adopt(struct ibv_context *context)
@@ -155,4 +166,5 @@ const struct lib_ops lib_ops = {
 	.context = context_of,
 	.data = data_of,
 	.remove = lib_remove,
+	.set_log = ibc_set_log,
 };

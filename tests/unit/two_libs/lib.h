@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* What each of the two libraries exports, as `lib_ops`. */
+/* What each of these libraries exports, as `lib_ops`. */
 #ifndef TESTS_TWO_LIBS_H
 #define TESTS_TWO_LIBS_H
 
@@ -21,6 +21,9 @@ struct lib_ops {
 	/* the library's data for it: where it is, who made it */
 	void *(*data)(const char **owner);
 	int (*remove)(void);
+	/* of the copy of libibclient that this library uses */
+	void (*set_log)(void (*fn)(int level, const char *message, void *arg),
+			void *arg);
 };
 
 #endif /* TESTS_TWO_LIBS_H */

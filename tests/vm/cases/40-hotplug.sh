@@ -48,13 +48,13 @@ case_many_devices_at_once() {
 case_new_device_while_the_old_one_drains() {
 	local delete
 	have_rxe rxe0
-	start_monitor --hold 3000
+	start_monitor --hold 6000
 	wait_event add rxe0
 	delete_rxe rxe0 &
 	delete=$!
 	wait_event remove rxe0
 	add_rxe rxe1
-	wait_event add rxe1 2
+	wait_event add rxe1 5
 	check "it did not wait for the drain" test -e /proc/$delete
 	wait $delete
 	wait_event gone rxe0

@@ -63,15 +63,24 @@ case_remove_and_close_are_prompt() { # 300 s
 	give_up "$try times remove() or close came too late"
 }
 
-# In a rootless container a node is all that is heard of a device; when the device
-# itself is there, an add's reference, the kernel tells others.
-case_rootless_by_inotify_within_100_ms() { # 120 s
+seen_within_100_ms() {
 	rounds_of 5 env IBC_SOURCES=inotify -- -r
+	stop_rounds
 	measured "add() $(of add_us) µs after the kernel said to others that" \
 		"the device is there, remove() $(of remove_us) µs after the" \
 		"bare reader of inotify; medians of 5"
-	check "add()" test "$(of add_us)" -le 100000
-	check "remove()" test "$(of remove_us)" -le 100000
+	[ "$(of add_us)" -le 100000 ] && [ "$(of remove_us)" -le 100000 ]
+}
+
+# In a rootless container a node is all that is heard of a device; when the device
+# itself is there, an add's reference, the kernel tells others. As above, the next
+# measurement counts as well, up to the third.
+case_rootless_by_inotify_within_100_ms() { # 240 s
+	local try
+	for try in 1 2 3; do
+		! seen_within_100_ms || return 0
+	done
+	give_up "$try times add() or remove() came too late"
 }
 
 # A quarter of a second is for reading the list and for a busy machine.
