@@ -199,6 +199,8 @@ static double tick(void)
 	return ns;
 }
 
+#define MAX_TRIES 20
+
 struct typical {
 	struct ours *c;
 	double ns;
@@ -207,10 +209,14 @@ struct typical {
 static void *measure_bursts(void *arg)
 {
 	struct typical *t = arg;
+	unsigned int tries;
 
 	pin(0);
-	t->ns = (median_of_bursts(t->c, BURST) - median_of_bursts(t->c, 0)) *
-		tick() / BURST;
+	/* on a loaded machine the empty one may have been the longer one */
+	for (tries = 0; t->ns <= 0 && tries < MAX_TRIES; tries++)
+		t->ns = (median_of_bursts(t->c, BURST) -
+			 median_of_bursts(t->c, 0)) *
+			tick() / BURST;
 	return NULL;
 }
 
@@ -223,7 +229,7 @@ static double typical_lookup(void *context)
 	if (pthread_create(&id, NULL, measure_bursts, &t))
 		return -1;
 	pthread_join(id, NULL);
-	return t.ns;
+	return t.ns > 0 ? t.ns : -1;
 }
 
 enum {
