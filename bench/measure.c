@@ -17,6 +17,7 @@
  * by the operations of all: what a thread waits for a CPU is in it.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -216,6 +217,9 @@ static double sample(const struct benchmark *b, const struct contender *c,
 	ns = c->once ? c->once(c->context) : run_team(&team);
 	if (ns < 0)
 		fail("%s, %s: %s failed", b->name, b->operation, c->name);
+	/* with no CPU of its own it may not have had a turn yet */
+	while (c->beside_counts && !beside_count)
+		sched_yield();
 	beside_stop = true;
 	if (c->beside) {
 		pthread_join(id, NULL);

@@ -33,6 +33,7 @@ struct contender {
 	/* runs beside the threads, on a CPU of its own if there is one, until
 	 * @stop; the benchmark counts how often it calls beside_did() */
 	void (*beside)(void *context, const atomic_bool *stop);
+	bool beside_counts; /* it does; a sample lasts until it did once */
 	void *context;
 };
 

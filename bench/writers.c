@@ -248,9 +248,11 @@ static void measure_all(struct ours *c, bool typical)
 		[COMPUTED] = { .name = "a neighbour that computes",
 			       .beside = compute_all_the_time },
 		[REPLACED] = { .name = "the data is replaced",
-			       .beside = replace_all_the_time },
+			       .beside = replace_all_the_time,
+			       .beside_counts = true },
 		[COME_AND_GO] = { .name = "devices come and go",
-				  .beside = come_and_go_all_the_time },
+				  .beside = come_and_go_all_the_time,
+				  .beside_counts = true },
 	};
 	struct contender all[NUM_CONTENDERS];
 	const struct benchmark b = {
