@@ -101,7 +101,7 @@ int sv_context_mark_faults(struct sv_context *ctx)
 }
 
 /* the reader may go at any time: that must not kill the caller */
-static int write_quietly(int fd, const void *buf, size_t len)
+int sv_write_quietly(int fd, const void *buf, size_t len)
 {
 	const struct timespec now = {};
 	sigset_t pipe_set, old, pending;
@@ -127,10 +127,10 @@ static int send(struct sv_context *ctx, const void *events, size_t len)
 
 	if (ctx->async < 0)
 		return 0;
-	error = write_quietly(ctx->async, events, len);
+	error = sv_write_quietly(ctx->async, events, len);
 	/* a kernel has more room than a new pipe */
 	if (error == EAGAIN && fcntl(ctx->async, F_SETPIPE_SZ, 1 << 20) > 0)
-		error = write_quietly(ctx->async, events, len);
+		error = sv_write_quietly(ctx->async, events, len);
 	if (error == EAGAIN)
 		return ENOBUFS;
 	return error == EPIPE ? 0 : error;
@@ -151,7 +151,7 @@ static int end_channel(int dir, const char *entry, void *arg)
 		return 0;
 	fd = open_fifo(dir, entry);
 	if (fd >= 0) {
-		write_quietly(fd, &end, sizeof(end));
+		sv_write_quietly(fd, &end, sizeof(end));
 		close(fd);
 	}
 	return 0;

@@ -78,6 +78,8 @@ int sv_context_mark_faults(struct sv_context *ctx);
 void sv_context_end(struct sv_context *ctx);
 /* ENOBUFS: it reads no events and can queue no more */
 int sv_context_send(struct sv_context *ctx, const struct sv_event *event);
+/* without SIGPIPE; 0 or an errno value */
+int sv_write_quietly(int fd, const void *buf, size_t len);
 /* the objects of a kind (SV_NONE: all); stops at non-zero */
 int sv_context_objects(struct sv_context *ctx, enum sv_kind kind,
 		       int (*fn)(const struct sv_object *object, void *arg),

@@ -319,11 +319,11 @@ static void unsupported(void **state)
 	struct ibv_ece ece = {};
 	union ibv_gid gid = {};
 
-	assert_int_equal(ibv_post_send(qp, &send, &bad_send), EOPNOTSUPP);
+	assert_int_equal(ibv_post_send(qp, &send, &bad_send), EINVAL);
 	assert_ptr_equal(bad_send, &send);
-	assert_int_equal(ibv_post_recv(qp, &recv, &bad_recv), EOPNOTSUPP);
+	assert_int_equal(ibv_post_recv(qp, &recv, &bad_recv), EINVAL);
 	assert_ptr_equal(bad_recv, &recv);
-	assert_int_equal(ibv_post_srq_recv(srq, &recv, &bad_recv), EOPNOTSUPP);
+	assert_int_equal(ibv_post_srq_recv(srq, &recv, &bad_recv), 0);
 	assert_int_equal(ibv_post_srq_ops(srq, &op, &bad_op), EOPNOTSUPP);
 	assert_error(ibv_create_qp_ex(context, &ex), EOPNOTSUPP);
 	assert_error(ibv_create_srq_ex(context, &srq_ex), EOPNOTSUPP);

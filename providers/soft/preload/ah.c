@@ -24,7 +24,8 @@ int soft_check_ah_attr(const struct sv_state *state,
 	return 0;
 }
 
-static int check(struct soft_context *ctx, const struct ibv_ah_attr *attr)
+static int resolve(struct soft_context *ctx, const struct ibv_ah_attr *attr,
+		   struct soft_address *to)
 {
 	struct sv_state state;
 	int error = sv_state_load(ctx->dir, &state);
@@ -32,6 +33,8 @@ static int check(struct soft_context *ctx, const struct ibv_ah_attr *attr)
 	if (error)
 		return error;
 	error = soft_check_ah_attr(&state, attr);
+	if (!error)
+		soft_address_fill(&state, attr, attr->port_num, to);
 	sv_state_free(&state);
 	return error;
 }
@@ -40,10 +43,11 @@ struct ibv_ah *soft_create_ah(struct ibv_pd *pd, struct ibv_ah_attr *attr)
 {
 	struct soft_context *ctx = to_context(pd->context);
 	int error = soft_enter(pd->context, "create_ah");
+	struct soft_address to;
 	struct soft_ah *ah;
 
 	if (!error)
-		error = check(ctx, attr);
+		error = resolve(ctx, attr, &to);
 	if (error)
 		return soft_fail_null(error);
 	ah = calloc(1, sizeof(*ah));
@@ -53,6 +57,7 @@ struct ibv_ah *soft_create_ah(struct ibv_pd *pd, struct ibv_ah_attr *attr)
 	ah->ibv.pd = pd;
 	ah->ibv.handle = soft_next_handle(ctx);
 	ah->attr = *attr;
+	ah->to = to;
 	soft_use_get(ctx, &((struct soft_pd *)pd)->use);
 	return &ah->ibv;
 }

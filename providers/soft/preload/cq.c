@@ -1,67 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Completion queues. Nothing completes yet: they are empty. */
+/* Completion queues: their life, and the verbs that look into them. */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "preload.h"
-
-/* ---- polling by parts: never starts, so nothing is read ---- */
-
-static int start_poll(struct ibv_cq_ex *ex, struct ibv_poll_cq_attr *attr)
-{
-	int error = soft_enter(ex->context, "poll_cq");
-
-	if (attr->comp_mask)
-		return EINVAL;
-	return error ? error : ENOENT;
-}
-
-static int next_poll(struct ibv_cq_ex *ex)
-{
-	(void)ex;
-	return ENOENT;
-}
-
-static void end_poll(struct ibv_cq_ex *ex)
-{
-	(void)ex;
-}
-
-/* for those who read all the same: what a completion of nothing would say */
-#define READ(type, field)                              \
-	static type read_##field(struct ibv_cq_ex *ex) \
-	{                                              \
-		(void)ex;                              \
-		return 0;                              \
-	}
-
-READ(enum ibv_wc_opcode, opcode)
-READ(uint32_t, vendor_err)
-READ(uint32_t, byte_len)
-READ(__be32, imm_data)
-READ(uint32_t, qp_num)
-READ(uint32_t, src_qp)
-READ(unsigned int, wc_flags)
-READ(uint32_t, slid)
-READ(uint8_t, sl)
-READ(uint8_t, dlid_path_bits)
-
-static void fill_poll(struct ibv_cq_ex *ex)
-{
-	ex->start_poll = start_poll;
-	ex->next_poll = next_poll;
-	ex->end_poll = end_poll;
-	ex->read_opcode = read_opcode;
-	ex->read_vendor_err = read_vendor_err;
-	ex->read_byte_len = read_byte_len;
-	ex->read_imm_data = read_imm_data;
-	ex->read_qp_num = read_qp_num;
-	ex->read_src_qp = read_src_qp;
-	ex->read_wc_flags = read_wc_flags;
-	ex->read_slid = read_slid;
-	ex->read_sl = read_sl;
-	ex->read_dlid_path_bits = read_dlid_path_bits;
-}
 
 /* ---- making them ---- */
 
@@ -92,7 +34,7 @@ static void init(struct soft_cq *cq, struct ibv_context *context,
 	cq->ibv.cqe = attr->cqe;
 	pthread_mutex_init(&cq->ibv.mutex, NULL);
 	pthread_cond_init(&cq->ibv.cond, NULL);
-	fill_poll(&cq->ex);
+	soft_fill_poll(&cq->ex);
 	soft_use_init(&cq->use, cq);
 	cq->object.ibv = cq;
 	cq->object.mutex = &cq->ibv.mutex;
@@ -142,6 +84,8 @@ static struct soft_cq *create(struct ibv_context *context, const char *verb,
 
 	if (!error)
 		error = check(context, attr);
+	if (!error)
+		error = soft_shm_own(ctx);
 	if (error)
 		return soft_fail_null(error);
 	cq = calloc(1, sizeof(*cq));
@@ -150,6 +94,12 @@ static struct soft_cq *create(struct ibv_context *context, const char *verb,
 	init(cq, context, attr);
 	error = soft_object_add(ctx, &cq->object, SV_CQ, NULL);
 	if (error) {
+		free_cq(ctx, cq);
+		return soft_fail_null(error);
+	}
+	error = soft_cq_ring_init(ctx, cq);
+	if (error) {
+		soft_object_remove(ctx, &cq->object);
 		free_cq(ctx, cq);
 		return soft_fail_null(error);
 	}
@@ -188,41 +138,55 @@ struct ibv_cq_ex *soft_create_cq_ex(struct ibv_context *context,
 
 /* ---- using them ---- */
 
-int soft_resize_cq(struct ibv_cq *cq, int cqe)
+int soft_resize_cq(struct ibv_cq *ibv, int cqe)
 {
-	int error = soft_enter(cq->context, "resize_cq");
+	struct soft_context *ctx = to_context(ibv->context);
+	struct soft_cq *cq = (struct soft_cq *)ibv;
+	int error = soft_enter(ibv->context, "resize_cq");
 
 	if (!error && (cqe < 1 || cqe > SOFT_MAX_CQE))
 		error = EINVAL;
 	if (!error)
-		cq->cqe = cqe;
+		error = soft_cq_ring_resize(ctx, cq, cqe);
+	if (!error)
+		ibv->cqe = cqe;
 	return soft_fail(error);
 }
 
 /* also what tells that a context is ours */
-int soft_poll_cq(struct ibv_cq *cq, int num, struct ibv_wc *wc)
+int soft_poll_cq(struct ibv_cq *ibv, int num, struct ibv_wc *wc)
 {
-	int error = soft_enter(cq->context, "poll_cq");
-
-	(void)num;
-	(void)wc;
-	return -soft_fail(error);
-}
-
-int soft_req_notify_cq(struct ibv_cq *ibv, int solicited_only)
-{
-	struct soft_context *ctx = to_context(ibv->context);
 	struct soft_cq *cq = (struct soft_cq *)ibv;
-	int error = soft_enter(ibv->context, "req_notify_cq");
+	int error = soft_enter(ibv->context, "poll_cq"), n = 0;
 
 	if (error)
+		return -soft_fail(error);
+	if (soft_cq_is_empty(cq) || soft_is_inherited(to_context(ibv->context)))
+		return 0;
+	pthread_mutex_lock(&cq->ring.lock);
+	while (n < num && soft_cq_take(cq, &wc[n]))
+		n++;
+	pthread_mutex_unlock(&cq->ring.lock);
+	return n;
+}
+
+/* asking for all is not taken back by asking for less */
+int soft_req_notify_cq(struct ibv_cq *ibv, int solicited_only)
+{
+	struct sd_cq *shared = ((struct soft_cq *)ibv)->ring.shared;
+	int error = soft_enter(ibv->context, "req_notify_cq");
+	uint32_t not_armed = SD_NOT_ARMED;
+
+	if (!error && soft_is_inherited(to_context(ibv->context)))
+		error = EIO;
+	if (error)
 		return soft_fail(error);
-	pthread_mutex_lock(&ctx->lock);
-	/* asking for all is not taken back by asking for less */
-	cq->solicited_only =
-		solicited_only && (!cq->armed || cq->solicited_only);
-	cq->armed = true;
-	pthread_mutex_unlock(&ctx->lock);
+	if (solicited_only)
+		__atomic_compare_exchange_n(&shared->armed, &not_armed,
+					    SD_ARMED_SOLICITED, false,
+					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	else
+		__atomic_store_n(&shared->armed, SD_ARMED, __ATOMIC_SEQ_CST);
 	return 0;
 }
 
@@ -249,6 +213,7 @@ int soft_destroy_cq(struct ibv_cq *ibv)
 	while (ibv->comp_events_completed != cq->comp_got)
 		pthread_cond_wait(&ibv->cond, &ibv->mutex);
 	pthread_mutex_unlock(&ibv->mutex);
+	soft_cq_ring_done(ctx, cq);
 	unuse_channel(ctx, ibv->channel);
 	free_cq(ctx, cq);
 	return 0;

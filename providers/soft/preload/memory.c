@@ -107,9 +107,12 @@ struct soft_context *soft_context_alloc(struct soft_device *dev, int cmd_fd)
 		return NULL;
 	}
 	ctx->dev = dev;
+	ctx->process = soft_shm_process();
 	ctx->dir = ctx->objects = -1;
 	ctx->ibv.num_comp_vectors = 1;
 	pthread_mutex_init(&ctx->lock, NULL);
+	pthread_mutex_init(&ctx->shm_lock, NULL);
+	soft_retry_init(&ctx->retry);
 	soft_fill_ops(ctx);
 	return ctx;
 }
@@ -118,6 +121,7 @@ void soft_context_free(struct soft_context *ctx)
 {
 	soft_unmap_marks(ctx->marks);
 	pthread_mutex_destroy(&ctx->lock);
+	pthread_mutex_destroy(&ctx->shm_lock);
 	pthread_mutex_destroy(&ctx->ibv.mutex);
 	free(ctx->events.slots);
 	free(ctx->mrs.slots);

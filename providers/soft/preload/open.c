@@ -158,20 +158,32 @@ static void before_fork(void)
 	pthread_mutex_lock(&open_lock);
 	for (ctx = open_contexts; ctx; ctx = ctx->next_open)
 		pthread_mutex_lock(&ctx->lock);
+	soft_shm_before_fork();
 }
 
-static void after_fork(void)
+static void after_fork(bool is_child)
 {
 	struct soft_context *ctx;
 
+	soft_shm_after_fork(is_child);
 	for (ctx = open_contexts; ctx; ctx = ctx->next_open)
 		pthread_mutex_unlock(&ctx->lock);
 	pthread_mutex_unlock(&open_lock);
 }
 
+static void after_fork_in_parent(void)
+{
+	after_fork(false);
+}
+
+static void after_fork_in_child(void)
+{
+	after_fork(true);
+}
+
 __attribute__((constructor)) static void init_open(void)
 {
-	pthread_atfork(before_fork, after_fork, after_fork);
+	pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
 /* ---- opening ---- */
@@ -279,6 +291,8 @@ int soft_close_device(struct ibv_context *context)
 		return -1;
 	}
 	remove_open(ctx);
+	soft_retry_stop(ctx);
+	soft_shm_disown(ctx);
 	sv = sv_open_existing(dev->fabric);
 	locked = sv && !sv_lock(sv);
 	close(context->cmd_fd);

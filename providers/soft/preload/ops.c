@@ -69,29 +69,6 @@ static struct ibv_qp *no_open_qp(struct ibv_context *context,
 	return soft_unsupported_null(context, "create_qp");
 }
 
-/* ---- the data path ---- */
-
-static int post_send(struct ibv_qp *qp, struct ibv_send_wr *wr,
-		     struct ibv_send_wr **bad)
-{
-	*bad = wr;
-	return soft_unsupported(qp->context, "post_send");
-}
-
-static int post_recv(struct ibv_qp *qp, struct ibv_recv_wr *wr,
-		     struct ibv_recv_wr **bad)
-{
-	*bad = wr;
-	return soft_unsupported(qp->context, "post_recv");
-}
-
-static int post_srq_recv(struct ibv_srq *srq, struct ibv_recv_wr *wr,
-			 struct ibv_recv_wr **bad)
-{
-	*bad = wr;
-	return soft_unsupported(srq->context, "post_srq_recv");
-}
-
 /* of memory windows, which cannot be had */
 static int bind_mw(struct ibv_qp *qp, struct ibv_mw *mw,
 		   struct ibv_mw_bind *bind)
@@ -121,9 +98,9 @@ static void fill_public(struct ibv_context_ops *ops)
 	ops->dealloc_mw = dealloc_mw;
 	ops->poll_cq = soft_poll_cq; /* also the sign that it is ours */
 	ops->req_notify_cq = soft_req_notify_cq;
-	ops->post_srq_recv = post_srq_recv;
-	ops->post_send = post_send;
-	ops->post_recv = post_recv;
+	ops->post_srq_recv = soft_post_srq_recv;
+	ops->post_send = soft_post_send;
+	ops->post_recv = soft_post_recv;
 }
 
 void soft_fill_ops(struct soft_context *ctx)

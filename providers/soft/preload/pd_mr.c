@@ -95,6 +95,50 @@ static int add_mr(struct soft_context *ctx, struct soft_mr *mr)
 	return slot < 0 ? ENOMEM : 0;
 }
 
+static struct sd_mr record_of(const struct soft_mr *mr)
+{
+	return (struct sd_mr){
+		.key = mr->ibv.rkey,
+		.access = mr->access,
+		.pd = mr->ibv.pd->handle,
+		.iova = mr->iova,
+		.addr = (uintptr_t)mr->ibv.addr,
+		.length = mr->ibv.length,
+	};
+}
+
+/* for those who send to us */
+static int publish(struct soft_context *ctx, const struct soft_mr *mr)
+{
+	struct sd_mr *shared = soft_own_record(ctx->shm, SD_MRS, mr->slot);
+
+	if (!shared)
+		return ENOMEM;
+	if (soft_shm_lock(ctx->shm))
+		return EIO;
+	*shared = record_of(mr);
+	soft_shm_unlock(ctx->shm);
+	return 0;
+}
+
+/* waits for who copies; after the end of the device nobody does */
+static void unpublish(struct soft_context *ctx, const struct soft_mr *mr)
+{
+	struct sd_mr *shared = soft_own_record(ctx->shm, SD_MRS, mr->slot);
+
+	if (!shared || soft_shm_lock(ctx->shm))
+		return;
+	shared->key = 0;
+	soft_shm_unlock(ctx->shm);
+}
+
+static void remove_mr(struct soft_context *ctx, struct soft_mr *mr)
+{
+	pthread_mutex_lock(&ctx->lock);
+	soft_table_remove(&ctx->mrs, mr->slot);
+	pthread_mutex_unlock(&ctx->lock);
+}
+
 struct ibv_mr *soft_reg_mr(struct ibv_pd *pd, void *addr, size_t length,
 			   uint64_t iova, int access)
 {
@@ -106,6 +150,8 @@ struct ibv_mr *soft_reg_mr(struct ibv_pd *pd, void *addr, size_t length,
 		error = check_access(access);
 	if (!error)
 		error = check_range(addr, length);
+	if (!error)
+		error = soft_shm_own(ctx);
 	if (error)
 		return soft_fail_null(error);
 	mr = calloc(1, sizeof(*mr));
@@ -118,6 +164,11 @@ struct ibv_mr *soft_reg_mr(struct ibv_pd *pd, void *addr, size_t length,
 	mr->iova = iova;
 	mr->access = access;
 	error = add_mr(ctx, mr);
+	if (!error) {
+		error = publish(ctx, mr);
+		if (error)
+			remove_mr(ctx, mr);
+	}
 	if (error) {
 		free(mr);
 		return soft_fail_null(error);
@@ -146,12 +197,28 @@ static int check_rereg(const struct ibv_mr *mr, int flags,
 	return error;
 }
 
+/* lock held */
+static void change(struct soft_mr *mr, int flags, struct ibv_pd *pd, void *addr,
+		   size_t length, int access)
+{
+	if (flags & IBV_REREG_MR_CHANGE_PD)
+		mr->ibv.pd = pd;
+	if (flags & IBV_REREG_MR_CHANGE_ACCESS)
+		mr->access = access;
+	if (flags & IBV_REREG_MR_CHANGE_TRANSLATION) {
+		mr->ibv.addr = addr;
+		mr->ibv.length = length;
+		mr->iova = (uintptr_t)addr;
+	}
+}
+
 /* here an error is a negative number of its own kind */
 int soft_rereg_mr(struct ibv_mr *ibv, int flags, struct ibv_pd *pd, void *addr,
 		  size_t length, int access)
 {
 	struct soft_context *ctx = to_context(ibv->context);
 	struct soft_mr *mr = (struct soft_mr *)ibv;
+	struct ibv_pd *old = ibv->pd;
 	int error = soft_enter(ibv->context, "rereg_mr");
 
 	if (error) {
@@ -163,19 +230,18 @@ int soft_rereg_mr(struct ibv_mr *ibv, int flags, struct ibv_pd *pd, void *addr,
 		errno = error;
 		return IBV_REREG_MR_ERR_INPUT;
 	}
+	pthread_mutex_lock(&ctx->lock);
+	change(mr, flags, pd, addr, length, access);
+	pthread_mutex_unlock(&ctx->lock);
+	error = publish(ctx, mr);
 	if (flags & IBV_REREG_MR_CHANGE_PD) {
 		soft_use_get(ctx, &((struct soft_pd *)pd)->use);
-		soft_use_put(ctx, &((struct soft_pd *)ibv->pd)->use);
-		ibv->pd = pd;
+		soft_use_put(ctx, &((struct soft_pd *)old)->use);
 	}
-	if (flags & IBV_REREG_MR_CHANGE_ACCESS)
-		mr->access = access;
-	if (flags & IBV_REREG_MR_CHANGE_TRANSLATION) {
-		ibv->addr = addr;
-		ibv->length = length;
-		mr->iova = (uintptr_t)addr;
-	}
-	return 0;
+	if (!error)
+		return 0;
+	errno = error;
+	return IBV_REREG_MR_ERR_CMD;
 }
 
 int soft_dereg_mr(struct ibv_mr *ibv)
@@ -186,10 +252,35 @@ int soft_dereg_mr(struct ibv_mr *ibv)
 
 	if (error)
 		return soft_fail(error);
-	pthread_mutex_lock(&ctx->lock);
-	soft_table_remove(&ctx->mrs, mr->slot);
-	pthread_mutex_unlock(&ctx->lock);
+	unpublish(ctx, mr);
+	remove_mr(ctx, mr);
 	soft_use_put(ctx, &((struct soft_pd *)ibv->pd)->use);
 	free(mr);
 	return 0;
+}
+
+int soft_local_range(struct soft_context *ctx, const struct ibv_pd *pd,
+		     const struct ibv_sge *sge, int access, struct iovec *iov)
+{
+	uint32_t slot = (sge->lkey >> 8) - 1;
+	const struct soft_mr *mr;
+	int error = EACCES;
+	uint64_t at;
+
+	/* a length of 0 is none: memory without a key will do */
+	iov->iov_base = NULL;
+	iov->iov_len = sge->length;
+	if (!sge->length)
+		return 0;
+	pthread_mutex_lock(&ctx->lock);
+	mr = slot < ctx->mrs.num ? ctx->mrs.slots[slot] : NULL;
+	at = mr ? sge->addr - mr->iova : 0;
+	if (mr && mr->ibv.lkey == sge->lkey && mr->ibv.pd == pd &&
+	    (mr->access & access) == access && sge->addr >= mr->iova &&
+	    at <= mr->ibv.length && sge->length <= mr->ibv.length - at) {
+		iov->iov_base = (char *)mr->ibv.addr + at;
+		error = 0;
+	}
+	pthread_mutex_unlock(&ctx->lock);
+	return error;
 }

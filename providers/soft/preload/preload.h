@@ -65,6 +65,7 @@
 #include <infiniband/verbs.h>
 
 #include "control.h"
+#include "data.h"
 
 /* inline functions stand before these */
 #undef ibv_query_port
@@ -103,14 +104,20 @@ struct soft_context {
 	void *memory;
 	void *priv; /* libibverbs' own, or NULL */
 	struct soft_device *dev;
-	int dir;     /* the device's directory, O_PATH */
-	int objects; /* the file */
+	unsigned int process; /* soft_shm_process() that opened it */
+	int dir;	      /* the device's directory, O_PATH */
+	int objects;	      /* the file */
 	const struct sv_objects_header *marks; /* its header, mapped */
 	char id[32];			       /* contexts/ID */
 	atomic_uint next_handle;
 
 	atomic_bool has_ended; /* DEVICE_FATAL that nobody could send */
 	struct soft_context *next_open, **at_open; /* see open.c */
+
+	/* its file `data`, once it has one; shm_lock: who makes it */
+	struct soft_shm *_Atomic shm;
+	pthread_mutex_t shm_lock;
+	struct soft_retry retry;
 
 	pthread_mutex_t lock;
 	struct soft_table events; /* struct soft_object */
@@ -152,6 +159,7 @@ struct soft_mr {
 struct soft_ah {
 	struct ibv_ah ibv;
 	struct ibv_ah_attr attr;
+	struct soft_address to;
 };
 
 struct soft_channel {
@@ -169,7 +177,7 @@ struct soft_cq {
 	struct soft_use use;
 	struct soft_object object;
 	uint32_t comp_got;
-	bool armed, solicited_only;
+	struct soft_cq_ring ring;
 };
 
 struct soft_srq {
@@ -177,6 +185,8 @@ struct soft_srq {
 	struct soft_use use;
 	struct soft_object object;
 	struct ibv_srq_attr attr;
+	struct sd_srq *shared;
+	struct soft_rq rq;
 };
 
 /*
@@ -199,11 +209,25 @@ struct soft_qp {
 	struct soft_object object;
 	struct ibv_qp_attr attr;
 	struct ibv_qp_init_attr init;
+
+	/* where it is found: its slot, as an object and in the file */
+	uint32_t index;
+	struct sd_qp *shared;
+	struct soft_address to;
+	uint32_t mtu; /* bytes of a datagram */
+	struct soft_rq rq;
+	struct soft_sq sq;
 };
 
 static inline struct soft_context *to_context(struct ibv_context *context)
 {
 	return (struct soft_context *)context;
+}
+
+/* by a fork: it can be closed, and that is all */
+static inline bool soft_is_inherited(const struct soft_context *ctx)
+{
+	return ctx->process != soft_shm_process();
 }
 
 /* an errno value, returned and set */
@@ -301,6 +325,11 @@ int soft_query_pkey(struct ibv_context *context, uint8_t port, int index,
 		    __be16 *pkey);
 int soft_get_pkey_index(struct ibv_context *context, uint8_t port, __be16 pkey);
 
+/* the LID of an InfiniBand port */
+uint16_t soft_lid(const struct sv_state *state, uint32_t port);
+/* what it sends at once, in bytes */
+uint32_t soft_mtu(const struct sv_state *state);
+
 /* ---- pd_mr.c ---- */
 
 struct ibv_pd *soft_alloc_pd(struct ibv_context *context);
@@ -310,6 +339,9 @@ struct ibv_mr *soft_reg_mr(struct ibv_pd *pd, void *addr, size_t length,
 int soft_rereg_mr(struct ibv_mr *mr, int flags, struct ibv_pd *pd, void *addr,
 		  size_t length, int access);
 int soft_dereg_mr(struct ibv_mr *mr);
+/* where that is in this process; 0 or EACCES */
+int soft_local_range(struct soft_context *ctx, const struct ibv_pd *pd,
+		     const struct ibv_sge *sge, int access, struct iovec *iov);
 
 /* ---- ah.c ---- */
 
@@ -330,6 +362,8 @@ int soft_resize_cq(struct ibv_cq *cq, int cqe);
 int soft_destroy_cq(struct ibv_cq *cq);
 int soft_poll_cq(struct ibv_cq *cq, int num, struct ibv_wc *wc);
 int soft_req_notify_cq(struct ibv_cq *cq, int solicited_only);
+/* cq_parts.c */
+void soft_fill_poll(struct ibv_cq_ex *ex);
 void soft_ack_cq_events(struct ibv_cq *cq, unsigned int num);
 struct ibv_comp_channel *soft_create_comp_channel(struct ibv_context *context);
 int soft_destroy_comp_channel(struct ibv_comp_channel *channel);
@@ -345,6 +379,11 @@ int soft_modify_qp(struct ibv_qp *qp, struct ibv_qp_attr *attr, int mask);
 int soft_query_qp(struct ibv_qp *qp, struct ibv_qp_attr *attr, int mask,
 		  struct ibv_qp_init_attr *init);
 int soft_destroy_qp(struct ibv_qp *qp);
+/* its soft_sq.lock is held: it goes to the error state by itself */
+void soft_qp_fail(struct soft_qp *qp);
+/* of that number, in that slot, if it completes there; NULL: no more */
+struct soft_qp *soft_qp_of_cq(struct soft_context *ctx, uint32_t slot,
+			      uint32_t qpn, const struct ibv_cq *cq);
 /* may it go from one state to the other with this mask? */
 bool soft_qp_transition_is_good(enum ibv_qp_type type, enum ibv_qp_state from,
 				enum ibv_qp_state to, int mask);

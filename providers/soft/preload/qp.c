@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Queue pairs: their life and attributes. Nothing flows yet. */
+/*
+ * Queue pairs: their life and attributes. The state is in the file `data`, where
+ * others may set it to ERR; what is here follows.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,6 +91,48 @@ static void free_qp(struct soft_qp *qp)
 	free(qp);
 }
 
+/* in the file, where those look who send to it */
+static int publish_new(struct soft_context *ctx, struct soft_qp *qp)
+{
+	const struct soft_srq *srq = (const struct soft_srq *)qp->ibv.srq;
+	struct sd_qp *shared = qp->shared;
+
+	if (soft_shm_lock(ctx->shm))
+		return EIO;
+	shared->type = qp->ibv.qp_type;
+	shared->pd = qp->ibv.pd->handle;
+	shared->cq = ((struct soft_cq *)qp->ibv.recv_cq)->ring.index;
+	shared->srq = srq ? srq->object.slot + 1 : 0;
+	shared->object = qp->object.id;
+	shared->state = IBV_QPS_RESET;
+	shared->flags = 0;
+	shared->qpn = qp->ibv.qp_num;
+	soft_shm_unlock(ctx->shm);
+	return 0;
+}
+
+static int start(struct soft_context *ctx, struct soft_qp *qp)
+{
+	const struct ibv_qp_cap *cap = &qp->init.cap;
+	int error = soft_sq_init(qp, &qp->init);
+
+	if (error)
+		return error;
+	qp->index = qp->object.slot;
+	qp->shared = soft_own_record(ctx->shm, SD_QPS, qp->index);
+	if (!qp->shared)
+		return ENOMEM;
+	error = soft_rq_init(ctx, &qp->rq, &qp->shared->rq, cap->max_recv_wr,
+			     cap->max_recv_sge);
+	return error ? error : publish_new(ctx, qp);
+}
+
+static void stop(struct soft_context *ctx, struct soft_qp *qp)
+{
+	soft_rq_done(ctx, &qp->rq);
+	soft_sq_done(qp);
+}
+
 static struct ibv_qp *create(struct ibv_pd *pd, const char *verb,
 			     struct ibv_qp_init_attr *init)
 {
@@ -97,6 +142,8 @@ static struct ibv_qp *create(struct ibv_pd *pd, const char *verb,
 
 	if (!error)
 		error = check_init(pd, init);
+	if (!error)
+		error = soft_shm_own(ctx);
 	if (error)
 		return soft_fail_null(error);
 	qp = calloc(1, sizeof(*qp));
@@ -108,6 +155,13 @@ static struct ibv_qp *create(struct ibv_pd *pd, const char *verb,
 		error = soft_object_add(ctx, &qp->object, SV_QP,
 					&qp->ibv.qp_num);
 	if (error) {
+		free_qp(qp);
+		return soft_fail_null(error);
+	}
+	error = start(ctx, qp);
+	if (error) {
+		soft_object_remove(ctx, &qp->object);
+		stop(ctx, qp);
 		free_qp(qp);
 		return soft_fail_null(error);
 	}
@@ -213,7 +267,7 @@ static int check_values(const struct ibv_qp_attr *attr, int mask)
 static int check_state(const struct soft_qp *qp, const struct ibv_qp_attr *attr,
 		       int mask, enum ibv_qp_state *to)
 {
-	enum ibv_qp_state from = qp->ibv.state;
+	enum ibv_qp_state from = qp->shared->state;
 
 	if (mask & IBV_QP_CUR_STATE && attr->cur_qp_state != from)
 		return EINVAL;
@@ -257,6 +311,85 @@ static void copy_attr(struct ibv_qp_attr *to, const struct ibv_qp_attr *from,
 	to->sq_psn &= 0xffffff;
 }
 
+static bool is_ready(enum ibv_qp_state state)
+{
+	return state == IBV_QPS_RTR || state == IBV_QPS_RTS ||
+	       state == IBV_QPS_SQD;
+}
+
+/* what others are to know of it, with the lock on the file */
+static void publish_attr(struct soft_qp *qp, enum ibv_qp_state to)
+{
+	struct sd_qp *shared = qp->shared;
+
+	shared->access = qp->attr.qp_access_flags;
+	shared->dest_qpn = qp->attr.dest_qp_num;
+	shared->qkey = qp->attr.qkey;
+	shared->rnr_timer = qp->attr.min_rnr_timer;
+	memset(shared->dgid, 0, sizeof(shared->dgid));
+	if (is_ready(to) && qp->to.is_global)
+		memcpy(shared->dgid, qp->to.dgid, sizeof(shared->dgid));
+}
+
+static void fail_locked(struct soft_qp *qp, struct soft_notices *notices)
+{
+	struct soft_context *ctx = to_context(qp->ibv.context);
+	struct soft_target target = { .shm = ctx->shm,
+				      .index = qp->index,
+				      .notices = notices };
+
+	target.qp = soft_shm_record(ctx->shm, SD_QPS, qp->index);
+	if (target.qp)
+		soft_target_fail(&target, SOFT_NO_EVENT);
+}
+
+void soft_qp_fail(struct soft_qp *qp)
+{
+	struct soft_context *ctx = to_context(qp->ibv.context);
+	struct soft_notices notices = {};
+
+	if (soft_shm_lock(ctx->shm))
+		return;
+	fail_locked(qp, &notices);
+	soft_shm_unlock(ctx->shm);
+	soft_tell(ctx->shm, &notices);
+}
+
+static void purge(struct soft_qp *qp)
+{
+	soft_cq_purge((struct soft_cq *)qp->ibv.send_cq, qp);
+	if (qp->ibv.recv_cq != qp->ibv.send_cq)
+		soft_cq_purge((struct soft_cq *)qp->ibv.recv_cq, qp);
+}
+
+/* soft_sq.lock held: others see it, and what is under way follows */
+static int publish(struct soft_qp *qp, enum ibv_qp_state to)
+{
+	struct soft_context *ctx = to_context(qp->ibv.context);
+	struct soft_notices notices = {};
+
+	if (soft_shm_lock(ctx->shm))
+		return EIO;
+	publish_attr(qp, to);
+	if (to == IBV_QPS_ERR) {
+		fail_locked(qp, &notices);
+	} else {
+		__atomic_store_n(&qp->shared->state, to, __ATOMIC_SEQ_CST);
+		if (to == IBV_QPS_RESET) {
+			qp->shared->flags = 0;
+			soft_rq_reset(&qp->rq);
+		}
+	}
+	soft_shm_unlock(ctx->shm);
+	soft_tell(ctx->shm, &notices);
+	if (to == IBV_QPS_RESET) {
+		soft_sq_reset(qp);
+		purge(qp);
+	}
+	soft_sq_run(qp);
+	return 0;
+}
+
 /* lock held; a reset QP is as new */
 static void apply(struct soft_qp *qp, const struct ibv_qp_attr *attr, int mask,
 		  enum ibv_qp_state to)
@@ -274,6 +407,17 @@ static void apply(struct soft_qp *qp, const struct ibv_qp_attr *attr, int mask,
 	qp->ibv.state = to;
 }
 
+/* by the port that it names, or the QP's */
+static void set_path(struct soft_qp *qp, const struct sv_state *state)
+{
+	const struct ibv_ah_attr *ah = &qp->attr.ah_attr;
+
+	soft_address_fill(state, ah,
+			  ah->port_num ? ah->port_num : qp->attr.port_num,
+			  &qp->to);
+}
+
+/* soft_sq.lock held */
 static int modify(struct soft_context *ctx, struct soft_qp *qp,
 		  const struct ibv_qp_attr *attr, int mask)
 {
@@ -289,12 +433,18 @@ static int modify(struct soft_context *ctx, struct soft_qp *qp,
 	if (!error)
 		error = check_path(&state, qp, attr, mask);
 	if (!error) {
-		drained = to == IBV_QPS_SQD && qp->ibv.state == IBV_QPS_RTS &&
+		drained = to == IBV_QPS_SQD &&
+			  qp->shared->state == IBV_QPS_RTS &&
 			  mask & IBV_QP_EN_SQD_ASYNC_NOTIFY &&
 			  attr->en_sqd_async_notify;
 		apply(qp, attr, mask, to);
+		if (mask & IBV_QP_AV)
+			set_path(qp, &state);
+		qp->mtu = soft_mtu(&state);
 	}
 	pthread_mutex_unlock(&ctx->lock);
+	if (!error)
+		error = publish(qp, to);
 	sv_state_free(&state);
 	if (drained)
 		soft_raise(ctx, IBV_EVENT_SQ_DRAINED, qp->object.id);
@@ -303,11 +453,16 @@ static int modify(struct soft_context *ctx, struct soft_qp *qp,
 
 int soft_modify_qp(struct ibv_qp *ibv, struct ibv_qp_attr *attr, int mask)
 {
+	struct soft_qp *qp = (struct soft_qp *)ibv;
 	int error = soft_enter(ibv->context, "modify_qp"), saved = errno;
 
-	if (!error)
-		error = modify(to_context(ibv->context), (struct soft_qp *)ibv,
-			       attr, mask);
+	if (!error && soft_is_inherited(to_context(ibv->context)))
+		error = EIO;
+	if (!error) {
+		pthread_mutex_lock(&qp->sq.lock);
+		error = modify(to_context(ibv->context), qp, attr, mask);
+		pthread_mutex_unlock(&qp->sq.lock);
+	}
 	errno = saved;
 	return soft_fail(error);
 }
@@ -323,10 +478,42 @@ int soft_query_qp(struct ibv_qp *ibv, struct ibv_qp_attr *attr, int mask,
 	if (error)
 		return soft_fail(error);
 	pthread_mutex_lock(&ctx->lock);
+	qp->ibv.state = qp->attr.qp_state = qp->attr.cur_qp_state =
+		qp->shared->state;
 	*attr = qp->attr;
 	*init = qp->init;
 	pthread_mutex_unlock(&ctx->lock);
 	return 0;
+}
+
+struct soft_qp *soft_qp_of_cq(struct soft_context *ctx, uint32_t slot,
+			      uint32_t qpn, const struct ibv_cq *cq)
+{
+	const struct soft_object *object;
+	struct soft_qp *qp = NULL;
+
+	pthread_mutex_lock(&ctx->lock);
+	object = slot < ctx->events.num ? ctx->events.slots[slot] : NULL;
+	if (object && object->kind == SV_QP)
+		qp = object->ibv;
+	if (qp && (qp->ibv.qp_num != qpn ||
+		   (qp->ibv.send_cq != cq && qp->ibv.recv_cq != cq)))
+		qp = NULL;
+	pthread_mutex_unlock(&ctx->lock);
+	return qp;
+}
+
+/* nothing comes any more, and nothing is sent */
+static void unpublish(struct soft_context *ctx, struct soft_qp *qp)
+{
+	pthread_mutex_lock(&qp->sq.lock);
+	if (!soft_shm_lock(ctx->shm)) {
+		__atomic_store_n(&qp->shared->state, IBV_QPS_RESET,
+				 __ATOMIC_SEQ_CST);
+		qp->shared->qpn = 0;
+		soft_shm_unlock(ctx->shm);
+	}
+	pthread_mutex_unlock(&qp->sq.lock);
 }
 
 int soft_destroy_qp(struct ibv_qp *ibv)
@@ -337,8 +524,16 @@ int soft_destroy_qp(struct ibv_qp *ibv)
 
 	if (error)
 		return soft_fail(error);
+	if (!soft_is_inherited(ctx)) {
+		unpublish(ctx, qp);
+		soft_retry_never(qp);
+	}
+	/* first nobody finds it, then nobody has it: see cq_ring.c */
 	soft_object_remove(ctx, &qp->object);
+	if (!soft_is_inherited(ctx))
+		purge(qp);
 	use_all(ctx, ibv, soft_use_put);
+	stop(ctx, qp);
 	free_qp(qp);
 	return 0;
 }

@@ -121,6 +121,22 @@ int soft_query_device_ex(struct ibv_context *context,
 
 /* ---- port ---- */
 
+uint16_t soft_lid(const struct sv_state *state, uint32_t port)
+{
+	/* unicast: 1 to 0xbfff; the subnet manager's is 1 */
+	return 2 + (state->index * SV_MAX_PORTS + port - 1) % 0xbffe;
+}
+
+static enum ibv_mtu active_mtu(const struct sv_state *state)
+{
+	return state->ib ? IBV_MTU_4096 : IBV_MTU_1024;
+}
+
+uint32_t soft_mtu(const struct sv_state *state)
+{
+	return 128U << active_mtu(state);
+}
+
 static void fill_port(struct ibv_port_attr *attr, const struct sv_state *state,
 		      uint32_t port)
 {
@@ -130,7 +146,7 @@ static void fill_port(struct ibv_port_attr *attr, const struct sv_state *state,
 		.state = p->up ? IBV_PORT_ACTIVE : IBV_PORT_DOWN,
 		.phys_state = p->up ? PHYS_LINK_UP : PHYS_DISABLED,
 		.max_mtu = IBV_MTU_4096,
-		.active_mtu = IBV_MTU_1024,
+		.active_mtu = active_mtu(state),
 		.gid_tbl_len = SV_NUM_GIDS,
 		.pkey_tbl_len = SV_NUM_PKEYS,
 		.port_cap_flags = IBV_PORT_CM_SUP | IBV_PORT_IP_BASED_GIDS,
@@ -143,14 +159,12 @@ static void fill_port(struct ibv_port_attr *attr, const struct sv_state *state,
 	};
 	if (!state->ib)
 		return;
-	attr->active_mtu = IBV_MTU_4096;
 	attr->port_cap_flags = IBV_PORT_CM_SUP | IBV_PORT_SYS_IMAGE_GUID_SUP |
 			       IBV_PORT_CLIENT_REG_SUP;
 	attr->subnet_timeout = 18;
 	attr->link_layer = IBV_LINK_LAYER_INFINIBAND;
 	attr->flags = 0;
-	/* unicast: 1 to 0xbfff; the subnet manager's is 1 */
-	attr->lid = 2 + (state->index * SV_MAX_PORTS + port - 1) % 0xbffe;
+	attr->lid = soft_lid(state, port);
 	attr->sm_lid = 1;
 }
 

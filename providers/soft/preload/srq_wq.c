@@ -20,6 +20,39 @@ static void free_srq(struct soft_context *ctx, struct soft_srq *srq)
 	soft_use_destroy(ctx, &srq->use);
 }
 
+/* for those who send to its QPs */
+static int start_srq(struct soft_context *ctx, struct soft_srq *srq)
+{
+	struct sd_srq *shared =
+		soft_own_record(ctx->shm, SD_SRQS, srq->object.slot);
+	int error;
+
+	if (!shared)
+		return ENOMEM;
+	srq->shared = shared;
+	error = soft_rq_init(ctx, &srq->rq, &shared->rq, srq->attr.max_wr,
+			     srq->attr.max_sge);
+	if (error)
+		return error;
+	if (soft_shm_lock(ctx->shm))
+		return EIO;
+	shared->pd = srq->ibv.pd->handle;
+	shared->limit = 0;
+	shared->object = srq->object.id;
+	shared->used = 1;
+	soft_shm_unlock(ctx->shm);
+	return 0;
+}
+
+static void stop_srq(struct soft_context *ctx, struct soft_srq *srq)
+{
+	if (!soft_shm_lock(ctx->shm)) {
+		srq->shared->used = 0;
+		soft_shm_unlock(ctx->shm);
+	}
+	soft_rq_done(ctx, &srq->rq);
+}
+
 static struct ibv_srq *create(struct ibv_pd *pd, const char *verb,
 			      const struct ibv_srq_attr *attr, void *context)
 {
@@ -29,6 +62,8 @@ static struct ibv_srq *create(struct ibv_pd *pd, const char *verb,
 
 	if (!error)
 		error = check_srq(attr);
+	if (!error)
+		error = soft_shm_own(ctx);
 	if (error)
 		return soft_fail_null(error);
 	srq = calloc(1, sizeof(*srq));
@@ -48,6 +83,13 @@ static struct ibv_srq *create(struct ibv_pd *pd, const char *verb,
 	srq->object.acked = &srq->ibv.events_completed;
 	error = soft_object_add(ctx, &srq->object, SV_SRQ, NULL);
 	if (error) {
+		free_srq(ctx, srq);
+		return soft_fail_null(error);
+	}
+	error = start_srq(ctx, srq);
+	if (error) {
+		soft_object_remove(ctx, &srq->object);
+		soft_rq_done(ctx, &srq->rq);
 		free_srq(ctx, srq);
 		return soft_fail_null(error);
 	}
@@ -76,11 +118,12 @@ struct ibv_srq *soft_create_srq_ex(struct ibv_context *context,
 	return create(ex->pd, "create_srq_ex", &ex->attr, ex->srq_context);
 }
 
-/* lock held */
-static int modify_srq(struct soft_srq *srq, const struct ibv_srq_attr *attr,
-		      int mask)
+/* both locks held */
+static int modify_srq(struct soft_context *ctx, struct soft_srq *srq,
+		      const struct ibv_srq_attr *attr, int mask)
 {
 	struct ibv_srq_attr new = srq->attr;
+	int error = 0;
 
 	if (mask & ~(IBV_SRQ_MAX_WR | IBV_SRQ_LIMIT))
 		return EINVAL;
@@ -90,6 +133,12 @@ static int modify_srq(struct soft_srq *srq, const struct ibv_srq_attr *attr,
 		new.srq_limit = attr->srq_limit;
 	if (check_srq(&new) || new.srq_limit > new.max_wr)
 		return EINVAL;
+	if (new.max_wr != srq->attr.max_wr)
+		error = soft_rq_resize(ctx, &srq->rq, new.max_wr);
+	if (error)
+		return error;
+	if (mask & IBV_SRQ_LIMIT)
+		srq->shared->limit = new.srq_limit;
 	srq->attr = new;
 	return 0;
 }
@@ -101,9 +150,12 @@ int soft_modify_srq(struct ibv_srq *srq, struct ibv_srq_attr *attr, int mask)
 
 	if (error)
 		return soft_fail(error);
+	if (soft_shm_lock(ctx->shm))
+		return soft_fail(EIO);
 	pthread_mutex_lock(&ctx->lock);
-	error = modify_srq((struct soft_srq *)srq, attr, mask);
+	error = modify_srq(ctx, (struct soft_srq *)srq, attr, mask);
 	pthread_mutex_unlock(&ctx->lock);
+	soft_shm_unlock(ctx->shm);
 	return soft_fail(error);
 }
 
@@ -116,6 +168,7 @@ int soft_query_srq(struct ibv_srq *srq, struct ibv_srq_attr *attr)
 		return soft_fail(error);
 	pthread_mutex_lock(&ctx->lock);
 	*attr = ((struct soft_srq *)srq)->attr;
+	attr->srq_limit = ((struct soft_srq *)srq)->shared->limit;
 	pthread_mutex_unlock(&ctx->lock);
 	return 0;
 }
@@ -137,6 +190,7 @@ int soft_destroy_srq(struct ibv_srq *ibv)
 	if (error)
 		return soft_fail(error);
 	soft_object_remove(ctx, &srq->object);
+	stop_srq(ctx, srq);
 	soft_use_put(ctx, &((struct soft_pd *)ibv->pd)->use);
 	free_srq(ctx, srq);
 	return 0;

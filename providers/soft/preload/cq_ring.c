@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * What a CQ holds: two rings. One is in the own file; what was received, or
+ * flushed of that, is put in there by whoever has the lock on it. The other one is
+ * private: what this process's own sends came to. Between the two there is no
+ * order, as there is none between work queues.
+ *
+ * soft_cq_ring.lock guards the private ring and both heads. Polling an empty CQ
+ * takes no lock and makes no system call.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "preload.h"
+
+static uint32_t power_of_two(uint32_t n)
+{
+	return n <= 1 ? 1 : 1U << (32 - __builtin_clz(n - 1));
+}
+
+/* ---- making it ---- */
+
+static int alloc_rings(struct soft_context *ctx, uint32_t num,
+		       struct soft_region *region, struct soft_cqe **own)
+{
+	int error = soft_region_alloc(ctx->shm, num * sizeof(struct sd_cqe),
+				      region);
+
+	if (error)
+		return error;
+	*own = calloc(num, sizeof(**own));
+	if (*own)
+		return 0;
+	soft_region_free(ctx->shm, region);
+	return ENOMEM;
+}
+
+int soft_cq_ring_init(struct soft_context *ctx, struct soft_cq *cq)
+{
+	struct soft_cq_ring *ring = &cq->ring;
+	struct soft_channel *channel = (struct soft_channel *)cq->ibv.channel;
+	int error;
+
+	pthread_mutex_init(&ring->lock, NULL);
+	ring->index = cq->object.slot;
+	ring->num = power_of_two(cq->ibv.cqe);
+	ring->shared = soft_own_record(ctx->shm, SD_CQS, ring->index);
+	if (!ring->shared)
+		return ENOMEM;
+	error = alloc_rings(ctx, ring->num, &ring->region, &ring->own);
+	if (error)
+		return error;
+	error = soft_shm_lock(ctx->shm);
+	if (error) {
+		soft_cq_ring_done(ctx, cq);
+		return EIO;
+	}
+	*ring->shared = (struct sd_cq){
+		.used = 1,
+		.num = ring->num,
+		.ring = ring->region.offset,
+		.channel = channel ? channel->name : SD_NO_CHANNEL,
+		.object = cq->object.id,
+	};
+	soft_shm_unlock(ctx->shm);
+	return 0;
+}
+
+/* after the end of the device its QPs may still be there, and look */
+void soft_cq_ring_done(struct soft_context *ctx, struct soft_cq *cq)
+{
+	struct soft_cq_ring *ring = &cq->ring;
+
+	if (!ring->own)
+		return;
+	if (soft_is_inherited(ctx)) {
+		soft_region_free(ctx->shm, &ring->region);
+		free(ring->own);
+		return;
+	}
+	if (!soft_shm_lock(ctx->shm)) {
+		ring->shared->used = 0;
+		soft_shm_unlock(ctx->shm);
+	}
+	pthread_mutex_lock(&ring->lock);
+	soft_region_free(ctx->shm, &ring->region);
+	free(ring->own);
+	ring->own = NULL;
+	ring->head = ring->tail = 0;
+	pthread_mutex_unlock(&ring->lock);
+}
+
+/* ---- what others put in ---- */
+
+static struct sd_cqe *shared_at(struct soft_cq_ring *ring, uint64_t n)
+{
+	return (struct sd_cqe *)ring->region.at + (n & (ring->num - 1));
+}
+
+static uint64_t shared_tail(struct soft_cq_ring *ring)
+{
+	return __atomic_load_n(&ring->shared->tail, __ATOMIC_SEQ_CST);
+}
+
+/* it is not freed as long as the lock is held: see soft_destroy_qp() */
+static struct soft_qp *qp_of(struct soft_cq *cq, uint32_t index, uint32_t qpn)
+{
+	return soft_qp_of_cq(to_context(cq->ibv.context), index, qpn, &cq->ibv);
+}
+
+/* lock held; false: it is of nobody, or says nonsense */
+static bool read_shared(struct soft_cq *cq, const struct sd_cqe *cqe,
+			struct ibv_wc *wc)
+{
+	struct soft_qp *qp = cqe->qpn ? qp_of(cq, cqe->qp, cqe->qpn) : NULL;
+	struct soft_rq *rq;
+
+	if (!qp || qp->ibv.recv_cq != &cq->ibv)
+		return false;
+	rq = qp->ibv.srq ? &((struct soft_srq *)qp->ibv.srq)->rq : &qp->rq;
+	if (!soft_rq_take(rq, cqe->cookie, &wc->wr_id))
+		return false;
+	wc->status = cqe->status <= IBV_WC_GENERAL_ERR ? cqe->status :
+							 IBV_WC_GENERAL_ERR;
+	wc->opcode = cqe->opcode == IBV_WC_RECV_RDMA_WITH_IMM ?
+			     IBV_WC_RECV_RDMA_WITH_IMM :
+			     IBV_WC_RECV;
+	wc->vendor_err = cqe->vendor_err;
+	wc->byte_len = cqe->byte_len;
+	wc->imm_data = cqe->imm;
+	wc->qp_num = cqe->qpn;
+	wc->src_qp = cqe->src_qp;
+	wc->wc_flags = cqe->flags & (IBV_WC_GRH | IBV_WC_WITH_IMM);
+	wc->slid = cqe->slid;
+	wc->pkey_index = 0;
+	wc->sl = 0;
+	wc->dlid_path_bits = 0;
+	return true;
+}
+
+/* lock held */
+static bool take_shared(struct soft_cq *cq, struct ibv_wc *wc)
+{
+	struct soft_cq_ring *ring = &cq->ring;
+	struct sd_cqe cqe;
+	bool is_good = false;
+
+	while (!is_good && ring->own &&
+	       ring->shared_head != shared_tail(ring)) {
+		cqe = *shared_at(ring, ring->shared_head);
+		__atomic_store_n(&ring->shared_head, ring->shared_head + 1,
+				 __ATOMIC_RELAXED);
+		__atomic_store_n(&ring->shared->head, ring->shared_head,
+				 __ATOMIC_RELEASE);
+		is_good = read_shared(cq, &cqe, wc);
+	}
+	return is_good;
+}
+
+/* ---- what we put in ---- */
+
+static void overrun(struct soft_cq *cq)
+{
+	if (!__atomic_exchange_n(&cq->ring.shared->broken, 1, __ATOMIC_SEQ_CST))
+		soft_raise(to_context(cq->ibv.context), IBV_EVENT_CQ_ERR,
+			   cq->object.id);
+}
+
+static void wake(struct soft_cq *cq, const struct soft_cqe *cqe)
+{
+	struct soft_context *ctx = to_context(cq->ibv.context);
+	struct sd_cq *shared = cq->ring.shared;
+	struct soft_notices notices = { .has_cq = true };
+	uint32_t armed = __atomic_load_n(&shared->armed, __ATOMIC_SEQ_CST);
+
+	if (!cq->ibv.channel || armed == SD_NOT_ARMED ||
+	    (armed == SD_ARMED_SOLICITED && cqe->wc.status == IBV_WC_SUCCESS) ||
+	    __atomic_exchange_n(&shared->armed, SD_NOT_ARMED,
+				__ATOMIC_SEQ_CST) == SD_NOT_ARMED)
+		return;
+	notices.channel = ((struct soft_channel *)cq->ibv.channel)->name;
+	notices.cq = cq->object.id;
+	soft_tell(ctx->shm, &notices);
+}
+
+void soft_cq_put(struct soft_cq *cq, const struct soft_cqe *cqe)
+{
+	struct soft_cq_ring *ring = &cq->ring;
+	bool fits;
+
+	pthread_mutex_lock(&ring->lock);
+	fits = ring->own && ring->tail - ring->head < ring->num &&
+	       !__atomic_load_n(&ring->shared->broken, __ATOMIC_RELAXED);
+	if (fits) {
+		ring->own[ring->tail & (ring->num - 1)] = *cqe;
+		__atomic_store_n(&ring->tail, ring->tail + 1, __ATOMIC_SEQ_CST);
+	}
+	pthread_mutex_unlock(&ring->lock);
+	if (fits)
+		wake(cq, cqe);
+	else if (ring->own)
+		overrun(cq);
+}
+
+/* lock held */
+static bool take_own(struct soft_cq *cq, struct ibv_wc *wc)
+{
+	struct soft_cq_ring *ring = &cq->ring;
+	const struct soft_cqe *cqe;
+	struct soft_qp *qp;
+
+	while (ring->own && ring->head != ring->tail) {
+		cqe = &ring->own[ring->head & (ring->num - 1)];
+		__atomic_store_n(&ring->head, ring->head + 1, __ATOMIC_RELAXED);
+		if (!cqe->wc.qp_num)
+			continue;
+		*wc = cqe->wc;
+		qp = qp_of(cq, cqe->qp, cqe->wc.qp_num);
+		if (qp)
+			atomic_store(&qp->sq.freed, cqe->sent_to);
+		return true;
+	}
+	return false;
+}
+
+/* ---- polling ---- */
+
+bool soft_cq_is_empty(struct soft_cq *cq)
+{
+	struct soft_cq_ring *ring = &cq->ring;
+
+	return __atomic_load_n(&ring->head, __ATOMIC_RELAXED) ==
+		       __atomic_load_n(&ring->tail, __ATOMIC_SEQ_CST) &&
+	       __atomic_load_n(&ring->shared_head, __ATOMIC_RELAXED) ==
+		       shared_tail(ring);
+}
+
+/* neither ring keeps the other one waiting */
+bool soft_cq_take(struct soft_cq *cq, struct ibv_wc *wc)
+{
+	struct soft_cq_ring *ring = &cq->ring;
+
+	ring->own_first = !ring->own_first;
+	if (ring->own_first)
+		return take_own(cq, wc) || take_shared(cq, wc);
+	return take_shared(cq, wc) || take_own(cq, wc);
+}
+
+/* ---- rings that change ---- */
+
+/* lock held */
+static void purge_shared(struct soft_cq_ring *ring, struct soft_qp *qp)
+{
+	struct soft_srq *srq = (struct soft_srq *)qp->ibv.srq;
+	uint64_t n, tail = shared_tail(ring), wr_id;
+	struct sd_cqe *cqe;
+
+	if (tail - ring->shared_head > ring->num)
+		return;
+	for (n = ring->shared_head; n != tail; n++) {
+		cqe = shared_at(ring, n);
+		if (cqe->qpn != qp->ibv.qp_num)
+			continue;
+		if (srq)
+			soft_rq_take(&srq->rq, cqe->cookie, &wr_id);
+		cqe->qpn = 0;
+	}
+}
+
+void soft_cq_purge(struct soft_cq *cq, struct soft_qp *qp)
+{
+	struct soft_cq_ring *ring = &cq->ring;
+	uint64_t n;
+
+	pthread_mutex_lock(&ring->lock);
+	if (ring->own) {
+		purge_shared(ring, qp);
+		for (n = ring->head; n != ring->tail; n++)
+			if (ring->own[n & (ring->num - 1)].wc.qp_num ==
+			    qp->ibv.qp_num)
+				ring->own[n & (ring->num - 1)].wc.qp_num = 0;
+	}
+	pthread_mutex_unlock(&ring->lock);
+}
+
+/* both locks held */
+static int move_rings(struct soft_cq_ring *ring, struct soft_region *region,
+		      struct soft_cqe *own, uint32_t num)
+{
+	uint64_t tail = shared_tail(ring), n;
+
+	if (tail - ring->shared_head > num || ring->tail - ring->head > num)
+		return EINVAL;
+	for (n = ring->shared_head; n != tail; n++)
+		((struct sd_cqe *)region->at)[n & (num - 1)] =
+			*shared_at(ring, n);
+	for (n = ring->head; n != ring->tail; n++)
+		own[n & (num - 1)] = ring->own[n & (ring->num - 1)];
+	ring->shared->ring = region->offset;
+	ring->shared->num = num;
+	return 0;
+}
+
+static void swap_rings(struct soft_cq_ring *ring, struct soft_region *region,
+		       struct soft_cqe **own, uint32_t num)
+{
+	struct soft_region old_region = ring->region;
+	struct soft_cqe *old_own = ring->own;
+
+	ring->region = *region;
+	ring->own = *own;
+	ring->num = num;
+	*region = old_region;
+	*own = old_own;
+}
+
+int soft_cq_ring_resize(struct soft_context *ctx, struct soft_cq *cq, int cqe)
+{
+	struct soft_cq_ring *ring = &cq->ring;
+	uint32_t num = power_of_two(cqe);
+	struct soft_region region;
+	struct soft_cqe *own;
+	int error = alloc_rings(ctx, num, &region, &own);
+
+	if (error)
+		return error;
+	error = soft_shm_lock(ctx->shm) ? EIO : 0;
+	if (!error) {
+		pthread_mutex_lock(&ring->lock);
+		error = move_rings(ring, &region, own, num);
+		if (!error)
+			swap_rings(ring, &region, &own, num);
+		pthread_mutex_unlock(&ring->lock);
+		soft_shm_unlock(ctx->shm);
+	}
+	soft_region_free(ctx->shm, &region);
+	free(own);
+	return error;
+}
