@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* A process that forks while its other threads are busy with softverbs. */
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -46,19 +47,27 @@ static void *open_and_close(void *arg)
 }
 
 /*
- * A lock that a thread of the parent held would keep it waiting for ever. It lists
+ * A lock that a thread of the parent held would keep it waiting for ever. Nothing
+ * flows in what it inherited, but in what it opens itself. It lists
  * no devices: libibverbs' own lock is not made for forks.
  */
 static int child(struct busy *busy)
 {
 	struct ibv_context *own;
 	struct soft_objects o;
+	struct ibv_pd *pd;
 
 	alarm(60);
-	soft_make_objects(busy->context, &o);
-	soft_destroy_objects(&o);
+	pd = ibv_alloc_pd(busy->context);
+	if (!pd || ibv_create_cq(busy->context, 1, NULL, NULL, 0) ||
+	    errno != EIO || ibv_dealloc_pd(pd))
+		return 3;
 	own = ibv_open_device(busy->device);
-	if (!own || ibv_close_device(own))
+	if (!own)
+		return 1;
+	soft_make_objects(own, &o);
+	soft_destroy_objects(&o);
+	if (ibv_close_device(own))
 		return 1;
 	return ibv_close_device(busy->context) ? 2 : 0;
 }
