@@ -241,6 +241,8 @@ int soft_target_range(struct soft_target *target, uint32_t pd, uint32_t key,
 	if (!shared)
 		return EACCES;
 	mr = *shared;
+	if (mr.qpn && mr.qpn != target->qp->qpn)
+		return EACCES;
 	if (mr.key != key || mr.pd != pd || (mr.access & access) != access ||
 	    addr < mr.iova || addr - mr.iova > mr.length ||
 	    length > mr.length - (addr - mr.iova))

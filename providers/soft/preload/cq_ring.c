@@ -131,7 +131,8 @@ static bool read_shared(struct soft_cq *cq, const struct sd_cqe *cqe,
 	wc->imm_data = cqe->imm;
 	wc->qp_num = cqe->qpn;
 	wc->src_qp = cqe->src_qp;
-	wc->wc_flags = cqe->flags & (IBV_WC_GRH | IBV_WC_WITH_IMM);
+	wc->wc_flags =
+		cqe->flags & (IBV_WC_GRH | IBV_WC_WITH_IMM | IBV_WC_WITH_INV);
 	wc->slid = cqe->slid;
 	wc->pkey_index = 0;
 	wc->sl = 0;

@@ -39,6 +39,7 @@
 
 struct soft_context;
 struct soft_cq;
+struct soft_mr;
 struct soft_qp;
 struct soft_srq;
 
@@ -167,6 +168,8 @@ struct sd_mr {
 	uint32_t key; /* 0: none */
 	uint32_t access;
 	uint32_t pd;
+	uint32_t qpn;	 /* a window's of type 2: the only one; else 0 */
+	uint32_t parent; /* a window's: the MR's key; else 0 */
 	uint32_t reserved;
 	uint64_t iova;
 	uint64_t addr;
@@ -320,6 +323,8 @@ struct soft_send {
 	uint64_t remote_addr, compare_add, swap;
 	uint32_t qpn, qkey; /* of a datagram */
 	struct soft_address to;
+	struct ibv_mw *mw;
+	struct ibv_mw_bind_info bind;
 	uint32_t num_sge, inline_len;
 	struct ibv_sge sge[]; /* and then what is inline */
 };
@@ -351,6 +356,11 @@ struct soft_sq {
 	_Atomic uint64_t freed; /* their completions were polled */
 	struct soft_route route;
 
+	/* ibv_wr_start(3): up to here they are built */
+	uint64_t built;
+	struct soft_send *building;
+	int error;
+
 	/* the one at head did not arrive, so often */
 	unsigned int tries;
 	enum soft_again again;
@@ -367,8 +377,28 @@ void soft_sq_done(struct soft_qp *qp);
 void soft_sq_reset(struct soft_qp *qp);
 /* its lock is held: sends what can be sent, or flushes it */
 void soft_sq_run(struct soft_qp *qp);
+struct soft_send *soft_sq_slot(struct soft_sq *sq, uint64_t n);
+/* its lock is held: in a state that takes requests */
+bool soft_sq_may_post(struct soft_qp *qp);
+/* what is posted now goes, unless something before it waits */
+void soft_sq_go(struct soft_qp *qp);
 int soft_post_send(struct ibv_qp *qp, struct ibv_send_wr *wr,
 		   struct ibv_send_wr **bad);
+
+/* ---- qp_ex.c ---- */
+
+bool soft_qp_has_ops(enum ibv_qp_type type, uint64_t ops);
+void soft_fill_qp_ex(struct ibv_qp_ex *ex);
+
+/* ---- mw.c ---- */
+
+enum ibv_wc_status soft_mw_bind(struct soft_qp *qp,
+				const struct soft_send *send);
+enum ibv_wc_status soft_mw_invalidate_own(struct soft_qp *qp, uint32_t key);
+/* lock held; false: there is no such window */
+bool soft_mw_invalidate(struct soft_shm *shm, uint32_t qpn, uint32_t key);
+/* lock held */
+bool soft_mr_has_windows(struct soft_context *ctx, const struct soft_mr *mr);
 
 /* ---- move.c: what one message does at the other side ---- */
 

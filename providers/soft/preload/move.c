@@ -68,6 +68,12 @@ static int gather(struct message *m)
 	int access = fetches(send) ? IBV_ACCESS_LOCAL_WRITE : 0;
 	uint32_t i;
 
+	if (send->opcode == IBV_WR_ATOMIC_WRITE) {
+		m->local[m->num_local].iov_base = (void *)&send->swap;
+		m->local[m->num_local++].iov_len = sizeof(send->swap);
+		m->length = sizeof(send->swap);
+		return 0;
+	}
 	if (send->flags & IBV_SEND_INLINE) {
 		m->local[m->num_local].iov_base =
 			(void *)&send->sge[m->qp->sq.max_sge];
@@ -134,6 +140,10 @@ static struct sd_cqe cqe_of(const struct message *m, uint32_t status)
 	if (write || send->opcode == IBV_WR_SEND_WITH_IMM) {
 		cqe.imm = send->imm;
 		cqe.flags = IBV_WC_WITH_IMM;
+	}
+	if (send->opcode == IBV_WR_SEND_WITH_INV) {
+		cqe.imm = send->imm;
+		cqe.flags = IBV_WC_WITH_INV;
 	}
 	if (is_datagram(m)) {
 		cqe.byte_len += sizeof(m->grh);
@@ -229,6 +239,11 @@ static void do_send(struct message *m)
 		copy_failed(m, &recv, error);
 		return;
 	}
+	if (m->send->opcode == IBV_WR_SEND_WITH_INV &&
+	    !soft_mw_invalidate(m->target.shm, m->target.qpn, m->send->imm)) {
+		refuse(m, &recv, IBV_WC_LOC_ACCESS_ERR, IBV_WC_REM_ACCESS_ERR);
+		return;
+	}
 	cqe = cqe_of(m, IBV_WC_SUCCESS);
 	soft_target_complete(&m->target, &recv, &cqe);
 }
@@ -272,6 +287,29 @@ static void do_write(struct message *m)
 		cqe = cqe_of(m, IBV_WC_SUCCESS);
 		soft_target_complete(&m->target, &recv, &cqe);
 	}
+}
+
+/* eight bytes at once, where the CPU lets us */
+static void do_atomic_write(struct message *m)
+{
+	struct iovec remote = {};
+	int error = 0;
+
+	if (m->send->remote_addr % 8) {
+		soft_target_fail(&m->target, IBV_EVENT_QP_REQ_ERR);
+		fail(m, IBV_WC_REM_INV_REQ_ERR, EINVAL);
+		return;
+	}
+	if (!reach(m, IBV_ACCESS_REMOTE_WRITE, &remote))
+		return;
+	if (m->target.shm->is_own && (uintptr_t)remote.iov_base % 8 == 0)
+		__atomic_store_n((uint64_t *)remote.iov_base, m->send->swap,
+				 __ATOMIC_SEQ_CST);
+	else
+		error = soft_copy(m->target.shm, m->local, m->num_local,
+				  &remote, 1, true);
+	if (error)
+		copy_failed(m, NULL, error);
 }
 
 static void do_read(struct message *m)
@@ -398,6 +436,7 @@ static void arrive(struct message *m)
 	switch (m->send->opcode) {
 	case IBV_WR_SEND:
 	case IBV_WR_SEND_WITH_IMM:
+	case IBV_WR_SEND_WITH_INV:
 		do_send(m);
 		break;
 	case IBV_WR_RDMA_WRITE:
@@ -406,6 +445,9 @@ static void arrive(struct message *m)
 		break;
 	case IBV_WR_RDMA_READ:
 		do_read(m);
+		break;
+	case IBV_WR_ATOMIC_WRITE:
+		do_atomic_write(m);
 		break;
 	default:
 		do_atomic(m);
@@ -428,7 +470,12 @@ struct soft_outcome soft_move(struct soft_qp *qp, const struct soft_send *send,
 	struct message m = { .qp = qp, .send = send };
 	bool is_there;
 
-	if (!prepare(&m))
+	if (send->opcode == IBV_WR_BIND_MW)
+		m.outcome.status = soft_mw_bind(qp, send);
+	else if (send->opcode == IBV_WR_LOCAL_INV)
+		m.outcome.status = soft_mw_invalidate_own(qp, send->imm);
+	if (send->opcode == IBV_WR_BIND_MW ||
+	    send->opcode == IBV_WR_LOCAL_INV || !prepare(&m))
 		return m.outcome;
 	if (!find(&m, route)) {
 		lose(&m);

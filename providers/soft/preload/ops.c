@@ -35,15 +35,10 @@ void *soft_unsupported_null(struct ibv_context *context, const char *verb)
 		return soft_unsupported_null(context, #verb); \
 	}
 
-NO_INT(advise_mr, pd->context, struct ibv_pd *pd,
-       enum ibv_advise_mr_advice advice, uint32_t flags, struct ibv_sge *sges,
-       uint32_t num)
 NO_INT(modify_cq, cq->context, struct ibv_cq *cq,
        struct ibv_modify_cq_attr *attr)
 NO_INT(query_rt_values, context, struct ibv_context *context,
        struct ibv_values_ex *values)
-NO_POINTER(ibv_mw, alloc_mw, pd->context, struct ibv_pd *pd,
-	   enum ibv_mw_type type)
 NO_POINTER(ibv_dm, alloc_dm, context, struct ibv_context *context,
 	   struct ibv_alloc_dm_attr *attr)
 NO_POINTER(ibv_td, alloc_td, context, struct ibv_context *context,
@@ -69,18 +64,6 @@ static struct ibv_qp *no_open_qp(struct ibv_context *context,
 	return soft_unsupported_null(context, "create_qp");
 }
 
-/* of memory windows, which cannot be had */
-static int bind_mw(struct ibv_qp *qp, struct ibv_mw *mw,
-		   struct ibv_mw_bind *bind)
-{
-	return soft_unsupported(qp->context, "bind_mw");
-}
-
-static int dealloc_mw(struct ibv_mw *mw)
-{
-	return soft_unsupported(mw->context, "dealloc_mw");
-}
-
 /* verbs.h calls it without looking whether it is there */
 static int close_xrcd(struct ibv_xrcd *xrcd)
 {
@@ -93,9 +76,9 @@ static void fill_public(struct ibv_context_ops *ops)
 {
 	ops->_compat_query_device = soft_query_device;
 	ops->_compat_query_port = soft_query_port_compat;
-	ops->alloc_mw = no_alloc_mw;
-	ops->bind_mw = bind_mw;
-	ops->dealloc_mw = dealloc_mw;
+	ops->alloc_mw = soft_alloc_mw;
+	ops->bind_mw = soft_bind_mw;
+	ops->dealloc_mw = soft_dealloc_mw;
 	ops->poll_cq = soft_poll_cq; /* also the sign that it is ours */
 	ops->req_notify_cq = soft_req_notify_cq;
 	ops->post_srq_recv = soft_post_srq_recv;
@@ -111,7 +94,7 @@ void soft_fill_ops(struct soft_context *ctx)
 	v->query_port = soft_query_port;
 	v->query_device_ex = soft_query_device_ex;
 	v->query_rt_values = no_query_rt_values;
-	v->advise_mr = no_advise_mr;
+	v->advise_mr = soft_advise_mr;
 	v->alloc_null_mr = no_alloc_null_mr;
 	v->alloc_dm = no_alloc_dm;
 	v->alloc_td = no_alloc_td;

@@ -102,9 +102,6 @@ NO(ibv_set_ece, "modify_qp", qp->context,
 WRAP(int, ibv_query_qp_data_in_order,
      (struct ibv_qp * qp, enum ibv_wr_opcode op, uint32_t flags),
      (qp, op, flags), soft_is_ours(qp->context), 0, 0)
-/* NULL: not made with ibv_create_qp_ex() and IBV_QP_INIT_ATTR_SEND_OPS_FLAGS */
-WRAP(struct ibv_qp_ex *, ibv_qp_to_qp_ex, (struct ibv_qp * qp), (qp),
-     soft_is_ours(qp->context), NULL, NULL)
 
 /* ---- of later releases than the headers we are built with ---- */
 

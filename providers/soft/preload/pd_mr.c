@@ -42,12 +42,11 @@ int soft_dealloc_pd(struct ibv_pd *ibv)
 #define KNOWN_ACCESS                                                       \
 	(IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ |                 \
 	 REMOTE_NEEDS_LOCAL | IBV_ACCESS_MW_BIND | IBV_ACCESS_ZERO_BASED | \
-	 IBV_ACCESS_HUGETLB | IBV_ACCESS_OPTIONAL_RANGE)
+	 IBV_ACCESS_HUGETLB | IBV_ACCESS_ON_DEMAND |                       \
+	 IBV_ACCESS_OPTIONAL_RANGE)
 
 static int check_access(int access)
 {
-	if (access & IBV_ACCESS_ON_DEMAND)
-		return EOPNOTSUPP;
 	if (access & ~(int)KNOWN_ACCESS)
 		return EINVAL;
 	if (access & REMOTE_NEEDS_LOCAL && !(access & IBV_ACCESS_LOCAL_WRITE))
@@ -68,18 +67,24 @@ static bool is_mapped(uintptr_t first, uintptr_t last, long page)
 	return !mincore((void *)at, last - at + 1, in_core);
 }
 
-/* all of it must be there, as for pinning */
-static int check_range(const void *addr, size_t length)
+/* all of it must be there, as for pinning, unless it is to come on demand */
+static int check_range(const void *addr, size_t length, int access)
 {
 	uintptr_t first = (uintptr_t)addr, last = first + length - 1;
 
+	if (access & IBV_ACCESS_ON_DEMAND) {
+		/* the whole address space is meant */
+		if (!addr && length == SIZE_MAX)
+			return 0;
+		return !length || last < first ? EINVAL : 0;
+	}
 	if (!length || length > SOFT_MAX_MR_SIZE || last < first)
 		return EINVAL;
 	return is_mapped(first, last, sysconf(_SC_PAGESIZE)) ? 0 : EFAULT;
 }
 
 /* the slot makes it unique, the count makes a stale one wrong */
-static int add_mr(struct soft_context *ctx, struct soft_mr *mr)
+int soft_add_mr(struct soft_context *ctx, struct soft_mr *mr)
 {
 	int64_t slot;
 
@@ -122,17 +127,22 @@ static int publish(struct soft_context *ctx, const struct soft_mr *mr)
 }
 
 /* waits for who copies; after the end of the device nobody does */
-static void unpublish(struct soft_context *ctx, const struct soft_mr *mr)
+static int unpublish(struct soft_context *ctx, const struct soft_mr *mr)
 {
 	struct sd_mr *shared = soft_own_record(ctx->shm, SD_MRS, mr->slot);
+	int error = 0;
 
 	if (!shared || soft_shm_lock(ctx->shm))
-		return;
-	shared->key = 0;
+		return 0;
+	if (mr->access & IBV_ACCESS_MW_BIND && soft_mr_has_windows(ctx, mr))
+		error = EBUSY;
+	else
+		shared->key = 0;
 	soft_shm_unlock(ctx->shm);
+	return error;
 }
 
-static void remove_mr(struct soft_context *ctx, struct soft_mr *mr)
+void soft_remove_mr(struct soft_context *ctx, struct soft_mr *mr)
 {
 	pthread_mutex_lock(&ctx->lock);
 	soft_table_remove(&ctx->mrs, mr->slot);
@@ -149,7 +159,7 @@ struct ibv_mr *soft_reg_mr(struct ibv_pd *pd, void *addr, size_t length,
 	if (!error)
 		error = check_access(access);
 	if (!error)
-		error = check_range(addr, length);
+		error = check_range(addr, length, access);
 	if (!error)
 		error = soft_shm_own(ctx);
 	if (error)
@@ -163,11 +173,11 @@ struct ibv_mr *soft_reg_mr(struct ibv_pd *pd, void *addr, size_t length,
 	mr->ibv.length = length;
 	mr->iova = iova;
 	mr->access = access;
-	error = add_mr(ctx, mr);
+	error = soft_add_mr(ctx, mr);
 	if (!error) {
 		error = publish(ctx, mr);
 		if (error)
-			remove_mr(ctx, mr);
+			soft_remove_mr(ctx, mr);
 	}
 	if (error) {
 		free(mr);
@@ -175,6 +185,11 @@ struct ibv_mr *soft_reg_mr(struct ibv_pd *pd, void *addr, size_t length,
 	}
 	soft_use_get(ctx, &((struct soft_pd *)pd)->use);
 	return &mr->ibv;
+}
+
+static const struct soft_mr *to_mr(const struct ibv_mr *mr)
+{
+	return (const struct soft_mr *)mr;
 }
 
 static int check_rereg(const struct ibv_mr *mr, int flags,
@@ -193,7 +208,11 @@ static int check_rereg(const struct ibv_mr *mr, int flags,
 	if (flags & IBV_REREG_MR_CHANGE_ACCESS)
 		error = check_access(access);
 	if (!error && flags & IBV_REREG_MR_CHANGE_TRANSLATION)
-		error = addr ? check_range(addr, length) : EINVAL;
+		error = addr ? check_range(addr, length,
+					   flags & IBV_REREG_MR_CHANGE_ACCESS ?
+						   access :
+						   to_mr(mr)->access) :
+			       EINVAL;
 	return error;
 }
 
@@ -252,8 +271,10 @@ int soft_dereg_mr(struct ibv_mr *ibv)
 
 	if (error)
 		return soft_fail(error);
-	unpublish(ctx, mr);
-	remove_mr(ctx, mr);
+	error = unpublish(ctx, mr);
+	if (error)
+		return soft_fail(error);
+	soft_remove_mr(ctx, mr);
 	soft_use_put(ctx, &((struct soft_pd *)ibv->pd)->use);
 	free(mr);
 	return 0;
@@ -275,7 +296,8 @@ int soft_local_range(struct soft_context *ctx, const struct ibv_pd *pd,
 	pthread_mutex_lock(&ctx->lock);
 	mr = slot < ctx->mrs.num ? ctx->mrs.slots[slot] : NULL;
 	at = mr ? sge->addr - mr->iova : 0;
-	if (mr && mr->ibv.lkey == sge->lkey && mr->ibv.pd == pd &&
+	if (mr && mr->ibv.lkey == sge->lkey && !mr->is_window &&
+	    mr->ibv.pd->handle == pd->handle &&
 	    (mr->access & access) == access && sge->addr >= mr->iova &&
 	    at <= mr->ibv.length && sge->length <= mr->ibv.length - at) {
 		iov->iov_base = (char *)mr->ibv.addr + at;
@@ -283,4 +305,24 @@ int soft_local_range(struct soft_context *ctx, const struct ibv_pd *pd,
 	}
 	pthread_mutex_unlock(&ctx->lock);
 	return error;
+}
+
+/* it is there when it is needed; what is asked for is checked all the same */
+int soft_advise_mr(struct ibv_pd *pd, enum ibv_advise_mr_advice advice,
+		   uint32_t flags, struct ibv_sge *sges, uint32_t num)
+{
+	int error = soft_enter(pd->context, "advise_mr"), access = 0;
+	struct iovec iov;
+	uint32_t i;
+
+	if (!error && (flags & ~(uint32_t)IBV_ADVISE_MR_FLAG_FLUSH || !num))
+		error = EINVAL;
+	if (!error && advice > IBV_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT)
+		error = EOPNOTSUPP;
+	if (advice == IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE)
+		access = IBV_ACCESS_LOCAL_WRITE;
+	for (i = 0; !error && i < num; i++)
+		error = soft_local_range(to_context(pd->context), pd, &sges[i],
+					 access, &iov);
+	return soft_fail(error == EACCES ? ENOENT : error);
 }

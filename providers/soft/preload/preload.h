@@ -154,6 +154,7 @@ struct soft_mr {
 	uint64_t iova;
 	int access;
 	uint32_t slot;
+	bool is_window; /* of that, the slot and the key are all there is */
 };
 
 struct soft_ah {
@@ -217,6 +218,7 @@ struct soft_qp {
 	uint32_t mtu; /* bytes of a datagram */
 	struct soft_rq rq;
 	struct soft_sq sq;
+	bool has_ops; /* of ibv_wr_start(3) */
 };
 
 static inline struct soft_context *to_context(struct ibv_context *context)
@@ -339,9 +341,21 @@ struct ibv_mr *soft_reg_mr(struct ibv_pd *pd, void *addr, size_t length,
 int soft_rereg_mr(struct ibv_mr *mr, int flags, struct ibv_pd *pd, void *addr,
 		  size_t length, int access);
 int soft_dereg_mr(struct ibv_mr *mr);
+int soft_advise_mr(struct ibv_pd *pd, enum ibv_advise_mr_advice advice,
+		   uint32_t flags, struct ibv_sge *sges, uint32_t num);
+/* a slot and a key; 0 or an errno value */
+int soft_add_mr(struct soft_context *ctx, struct soft_mr *mr);
+void soft_remove_mr(struct soft_context *ctx, struct soft_mr *mr);
 /* where that is in this process; 0 or EACCES */
 int soft_local_range(struct soft_context *ctx, const struct ibv_pd *pd,
 		     const struct ibv_sge *sge, int access, struct iovec *iov);
+
+/* ---- mw.c ---- */
+
+struct ibv_mw *soft_alloc_mw(struct ibv_pd *pd, enum ibv_mw_type type);
+int soft_dealloc_mw(struct ibv_mw *mw);
+int soft_bind_mw(struct ibv_qp *qp, struct ibv_mw *mw,
+		 struct ibv_mw_bind *bind);
 
 /* ---- ah.c ---- */
 
@@ -378,6 +392,7 @@ struct ibv_qp *soft_create_qp_ex(struct ibv_context *context,
 int soft_modify_qp(struct ibv_qp *qp, struct ibv_qp_attr *attr, int mask);
 int soft_query_qp(struct ibv_qp *qp, struct ibv_qp_attr *attr, int mask,
 		  struct ibv_qp_init_attr *init);
+struct ibv_qp_ex *soft_qp_to_qp_ex(struct ibv_qp *qp);
 int soft_destroy_qp(struct ibv_qp *qp);
 /* its soft_sq.lock is held: it goes to the error state by itself */
 void soft_qp_fail(struct soft_qp *qp);

@@ -180,8 +180,10 @@ struct ibv_qp *soft_create_qp(struct ibv_pd *pd, struct ibv_qp_init_attr *init)
 struct ibv_qp *soft_create_qp_ex(struct ibv_context *context,
 				 struct ibv_qp_init_attr_ex *ex)
 {
-	const uint32_t known =
-		IBV_QP_INIT_ATTR_PD | IBV_QP_INIT_ATTR_CREATE_FLAGS;
+	const uint32_t known = IBV_QP_INIT_ATTR_PD |
+			       IBV_QP_INIT_ATTR_CREATE_FLAGS |
+			       IBV_QP_INIT_ATTR_SEND_OPS_FLAGS;
+	const bool ops = ex->comp_mask & IBV_QP_INIT_ATTR_SEND_OPS_FLAGS;
 	struct ibv_qp_init_attr init;
 	struct ibv_qp *qp;
 
@@ -189,13 +191,27 @@ struct ibv_qp *soft_create_qp_ex(struct ibv_context *context,
 	if (ex->comp_mask & ~known ||
 	    (ex->comp_mask & IBV_QP_INIT_ATTR_CREATE_FLAGS && ex->create_flags))
 		return soft_fail_null(EOPNOTSUPP);
+	if (ops && !soft_qp_has_ops(ex->qp_type, ex->send_ops_flags))
+		return soft_fail_null(EOPNOTSUPP);
 	if (!(ex->comp_mask & IBV_QP_INIT_ATTR_PD) || !ex->pd ||
 	    ex->pd->context != context)
 		return soft_fail_null(EINVAL);
 	qp = create(ex->pd, "create_qp_ex", &init);
-	if (qp)
-		ex->cap = init.cap;
+	if (!qp)
+		return NULL;
+	ex->cap = init.cap;
+	if (ops) {
+		((struct soft_qp *)qp)->has_ops = true;
+		soft_fill_qp_ex(&((struct soft_qp *)qp)->ex);
+	}
 	return qp;
+}
+
+struct ibv_qp_ex *soft_qp_to_qp_ex(struct ibv_qp *ibv)
+{
+	struct soft_qp *qp = (struct soft_qp *)ibv;
+
+	return qp->has_ops ? &qp->ex : NULL;
 }
 
 /* ---- modifying them ---- */
@@ -253,7 +269,8 @@ static int check_values(const struct ibv_qp_attr *attr, int mask)
 		  attr->qp_access_flags &
 			  ~(IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ |
 			    IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_ATOMIC |
-			    IBV_ACCESS_MW_BIND | IBV_ACCESS_OPTIONAL_RANGE) },
+			    IBV_ACCESS_MW_BIND | IBV_ACCESS_ON_DEMAND |
+			    IBV_ACCESS_OPTIONAL_RANGE) },
 	};
 	unsigned int i;
 

@@ -10,8 +10,9 @@
 
 #include "preload.h"
 
-#define PORT_ACTIVE_SPEED 32 /* 25 Gb/s a lane */
-#define PORT_ACTIVE_WIDTH 2  /* four lanes */
+#define PORT_ACTIVE_SPEED 32	       /* 25 Gb/s a lane */
+#define PORT_ACTIVE_WIDTH 2	       /* four lanes */
+#define ATOMIC_WRITE_CAP  (1ULL << 40) /* IB_UVERBS_DEVICE_ATOMIC_WRITE */
 #define PHYS_DISABLED	  3
 #define PHYS_LINK_UP	  5
 #define GID_TYPE_IB	  0
@@ -53,12 +54,14 @@ static void fill_device(struct ibv_device_attr *attr,
 		.hw_ver = 1,
 		.max_qp = SOFT_MAX_QP,
 		.max_qp_wr = SOFT_MAX_QP_WR,
-		.device_cap_flags = IBV_DEVICE_CURR_QP_STATE_MOD |
-				    IBV_DEVICE_SHUTDOWN_PORT |
-				    IBV_DEVICE_PORT_ACTIVE_EVENT |
-				    IBV_DEVICE_SYS_IMAGE_GUID |
-				    IBV_DEVICE_RC_RNR_NAK_GEN |
-				    IBV_DEVICE_SRQ_RESIZE,
+		.device_cap_flags =
+			IBV_DEVICE_CURR_QP_STATE_MOD |
+			IBV_DEVICE_SHUTDOWN_PORT |
+			IBV_DEVICE_PORT_ACTIVE_EVENT |
+			IBV_DEVICE_SYS_IMAGE_GUID | IBV_DEVICE_RC_RNR_NAK_GEN |
+			IBV_DEVICE_SRQ_RESIZE | IBV_DEVICE_MEM_WINDOW |
+			IBV_DEVICE_MEM_WINDOW_TYPE_2B |
+			IBV_DEVICE_MEM_MGT_EXTENSIONS,
 		.max_sge = SOFT_MAX_SGE,
 		.max_sge_rd = SOFT_MAX_SGE,
 		.max_cq = SOFT_MAX_QP,
@@ -69,6 +72,7 @@ static void fill_device(struct ibv_device_attr *attr,
 		.max_res_rd_atom = SOFT_MAX_QP * SOFT_MAX_RD_ATOMIC,
 		.max_qp_init_rd_atom = SOFT_MAX_RD_ATOMIC,
 		.atomic_cap = IBV_ATOMIC_HCA,
+		.max_mw = SV_MAX_OBJECTS,
 		.max_ah = SV_MAX_OBJECTS,
 		.max_srq = SOFT_MAX_QP,
 		.max_srq_wr = SOFT_MAX_SRQ_WR,
@@ -95,6 +99,21 @@ int soft_query_device(struct ibv_context *context, struct ibv_device_attr *attr)
 	return 0;
 }
 
+/* nothing is pinned: all memory is on demand */
+static void fill_odp(struct ibv_odp_caps *caps)
+{
+	const uint32_t all = IBV_ODP_SUPPORT_SEND | IBV_ODP_SUPPORT_RECV;
+	const uint32_t one_sided = IBV_ODP_SUPPORT_WRITE |
+				   IBV_ODP_SUPPORT_READ |
+				   IBV_ODP_SUPPORT_ATOMIC;
+
+	caps->general_caps = IBV_ODP_SUPPORT | IBV_ODP_SUPPORT_IMPLICIT;
+	caps->per_transport_caps.rc_odp_caps =
+		all | one_sided | IBV_ODP_SUPPORT_SRQ_RECV;
+	caps->per_transport_caps.uc_odp_caps = all | IBV_ODP_SUPPORT_WRITE;
+	caps->per_transport_caps.ud_odp_caps = all;
+}
+
 /* @size: of the caller's struct, which may be shorter or longer than ours */
 int soft_query_device_ex(struct ibv_context *context,
 			 const struct ibv_query_device_ex_input *input,
@@ -112,6 +131,8 @@ int soft_query_device_ex(struct ibv_context *context,
 	fill_device(&ours.orig_attr, &state);
 	ours.device_cap_flags_ex = ours.orig_attr.device_cap_flags;
 	ours.max_wq_type_rq = SOFT_MAX_QP;
+	ours.device_cap_flags_ex |= ATOMIC_WRITE_CAP;
+	fill_odp(&ours.odp_caps);
 	ours.phys_port_cnt_ex = state.num_ports;
 	sv_state_free(&state);
 	memset(attr, 0, size);

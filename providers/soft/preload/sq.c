@@ -50,7 +50,7 @@ void soft_sq_reset(struct soft_qp *qp)
 	soft_route_drop(&sq->route);
 }
 
-static struct soft_send *slot(struct soft_sq *sq, uint64_t n)
+struct soft_send *soft_sq_slot(struct soft_sq *sq, uint64_t n)
 {
 	return (void *)(sq->slots + n % sq->max_wr * sq->slot_size);
 }
@@ -69,6 +69,12 @@ static enum ibv_wc_opcode wc_opcode(uint32_t opcode)
 		return IBV_WC_COMP_SWAP;
 	case IBV_WR_ATOMIC_FETCH_AND_ADD:
 		return IBV_WC_FETCH_ADD;
+	case IBV_WR_ATOMIC_WRITE:
+		return IBV_WC_ATOMIC_WRITE;
+	case IBV_WR_BIND_MW:
+		return IBV_WC_BIND_MW;
+	case IBV_WR_LOCAL_INV:
+		return IBV_WC_LOCAL_INV;
 	default:
 		return IBV_WC_SEND;
 	}
@@ -78,7 +84,7 @@ static enum ibv_wc_opcode wc_opcode(uint32_t opcode)
 static void complete(struct soft_qp *qp, const struct soft_outcome *outcome)
 {
 	struct soft_sq *sq = &qp->sq;
-	const struct soft_send *send = slot(sq, sq->head);
+	const struct soft_send *send = soft_sq_slot(sq, sq->head);
 	struct soft_cqe cqe = {
 		.wc = { .wr_id = send->wr_id,
 			.status = outcome->status,
@@ -190,7 +196,7 @@ void soft_sq_run(struct soft_qp *qp)
 		}
 		if (state != IBV_QPS_RTS)
 			return;
-		outcome = soft_move(qp, slot(sq, sq->head), &sq->route);
+		outcome = soft_move(qp, soft_sq_slot(sq, sq->head), &sq->route);
 		if (outcome.again != SOFT_DONE &&
 		    !give_up_or_wait(qp, &outcome))
 			return;
@@ -210,6 +216,9 @@ static bool is_allowed(enum ibv_qp_type type, enum ibv_wr_opcode opcode)
 		return true;
 	case IBV_WR_RDMA_WRITE:
 	case IBV_WR_RDMA_WRITE_WITH_IMM:
+	case IBV_WR_SEND_WITH_INV:
+	case IBV_WR_BIND_MW:
+	case IBV_WR_LOCAL_INV:
 		return type == IBV_QPT_RC || type == IBV_QPT_UC;
 	case IBV_WR_RDMA_READ:
 	case IBV_WR_ATOMIC_CMP_AND_SWP:
@@ -226,7 +235,7 @@ static int check(const struct soft_qp *qp, const struct ibv_send_wr *wr)
 	uint64_t length = 0;
 	int i;
 
-	if (wr->opcode > IBV_WR_ATOMIC_FETCH_AND_ADD)
+	if (wr->opcode > IBV_WR_SEND_WITH_INV)
 		return EOPNOTSUPP;
 	if (!is_allowed(qp->ibv.qp_type, wr->opcode))
 		return EINVAL;
@@ -293,7 +302,13 @@ static void fill(struct soft_qp *qp, struct soft_send *send,
 	send->opcode = wr->opcode;
 	send->flags = wr->send_flags;
 	send->imm = wr->imm_data;
-	fill_target(qp, send, wr);
+	if (wr->opcode == IBV_WR_BIND_MW) {
+		send->rkey = wr->bind_mw.rkey;
+		send->mw = wr->bind_mw.mw;
+		send->bind = wr->bind_mw.bind_info;
+	} else {
+		fill_target(qp, send, wr);
+	}
 	send->num_sge = wr->num_sge;
 	if (wr->send_flags & IBV_SEND_INLINE)
 		copy_inline(&qp->sq, send, wr);
@@ -302,26 +317,39 @@ static void fill(struct soft_qp *qp, struct soft_send *send,
 		       wr->num_sge * sizeof(*wr->sg_list));
 }
 
+bool soft_sq_may_post(struct soft_qp *qp)
+{
+	uint32_t state = __atomic_load_n(&qp->shared->state, __ATOMIC_SEQ_CST);
+
+	return state != IBV_QPS_RESET && state != IBV_QPS_INIT &&
+	       state != IBV_QPS_RTR;
+}
+
+/* behind one that waits, it waits, too */
+void soft_sq_go(struct soft_qp *qp)
+{
+	if (qp->sq.again == SOFT_DONE ||
+	    __atomic_load_n(&qp->shared->state, __ATOMIC_SEQ_CST) ==
+		    IBV_QPS_ERR)
+		soft_sq_run(qp);
+}
+
 /* lock held */
 static int post(struct soft_qp *qp, const struct ibv_send_wr *wr)
 {
 	struct soft_sq *sq = &qp->sq;
-	uint32_t state = __atomic_load_n(&qp->shared->state, __ATOMIC_SEQ_CST);
 	int error;
 
-	if (state == IBV_QPS_RESET || state == IBV_QPS_INIT ||
-	    state == IBV_QPS_RTR)
+	if (!soft_sq_may_post(qp))
 		return EINVAL;
 	error = check(qp, wr);
 	if (error)
 		return error;
 	if (sq->tail - atomic_load(&sq->freed) >= sq->max_wr)
 		return ENOMEM;
-	fill(qp, slot(sq, sq->tail), wr);
+	fill(qp, soft_sq_slot(sq, sq->tail), wr);
 	sq->tail++;
-	/* behind one that waits, it waits, too */
-	if (sq->again == SOFT_DONE || state == IBV_QPS_ERR)
-		soft_sq_run(qp);
+	soft_sq_go(qp);
 	return 0;
 }
 

@@ -119,6 +119,8 @@ VERB(query_qp, qp->context,
      (struct ibv_qp * qp, struct ibv_qp_attr *attr, int mask,
       struct ibv_qp_init_attr *init),
      (qp, attr, mask, init))
+/* NULL: not made with ibv_create_qp_ex() and IBV_QP_INIT_ATTR_SEND_OPS_FLAGS */
+VERB_NULL(ibv_qp_ex, qp_to_qp_ex, qp->context, (struct ibv_qp * qp), (qp))
 VERB(destroy_qp, qp->context, (struct ibv_qp * qp), (qp))
 
 /* ---- shared receive queues ---- */
