@@ -188,6 +188,7 @@ void soft_target_complete(struct soft_target *target,
 	cqe->qp = target->index;
 	cqe->qpn = target->qp->qpn;
 	cqe->cookie = recv->cookie;
+	cqe->stamp = cq->is_stamped ? soft_now_ns() : 0;
 	begin(target, rq, cq);
 	*at = *cqe;
 	__atomic_store_n(&cq->tail, cq->tail + 1, __ATOMIC_SEQ_CST);

@@ -12,6 +12,7 @@ struct cq_attr {
 	void *cq_context;
 	struct ibv_comp_channel *channel;
 	uint32_t comp_vector;
+	bool is_stamped;
 };
 
 static int check(struct ibv_context *context, const struct cq_attr *attr)
@@ -97,7 +98,7 @@ static struct soft_cq *create(struct ibv_context *context, const char *verb,
 		free_cq(ctx, cq);
 		return soft_fail_null(error);
 	}
-	error = soft_cq_ring_init(ctx, cq);
+	error = soft_cq_ring_init(ctx, cq, attr->is_stamped);
 	if (error) {
 		soft_object_remove(ctx, &cq->object);
 		free_cq(ctx, cq);
@@ -113,7 +114,7 @@ struct ibv_cq *soft_create_cq(struct ibv_context *context, int cqe,
 			      struct ibv_comp_channel *channel, int comp_vector)
 {
 	const struct cq_attr attr = { cqe < 0 ? 0 : cqe, cq_context, channel,
-				      comp_vector };
+				      comp_vector, false };
 	struct soft_cq *cq = create(context, "create_cq", &attr);
 
 	return cq ? &cq->ibv : NULL;
@@ -122,11 +123,14 @@ struct ibv_cq *soft_create_cq(struct ibv_context *context, int cqe,
 struct ibv_cq_ex *soft_create_cq_ex(struct ibv_context *context,
 				    struct ibv_cq_init_attr_ex *ex)
 {
+	const uint64_t stamps = IBV_WC_EX_WITH_COMPLETION_TIMESTAMP |
+				IBV_WC_EX_WITH_COMPLETION_TIMESTAMP_WALLCLOCK;
+	const uint64_t known = IBV_WC_STANDARD_FLAGS | stamps;
 	const struct cq_attr attr = { ex->cqe, ex->cq_context, ex->channel,
-				      ex->comp_vector };
+				      ex->comp_vector, ex->wc_flags & stamps };
 	struct soft_cq *cq;
 
-	if (ex->wc_flags & ~(uint64_t)IBV_WC_STANDARD_FLAGS ||
+	if (ex->wc_flags & ~known ||
 	    ex->comp_mask & ~(uint32_t)IBV_CQ_INIT_ATTR_MASK_FLAGS)
 		return soft_fail_null(EOPNOTSUPP);
 	if (ex->comp_mask & IBV_CQ_INIT_ATTR_MASK_FLAGS &&

@@ -4,6 +4,7 @@
  * lock until he ends, unless there was nothing.
  */
 #include <errno.h>
+#include <time.h>
 
 #include "preload.h"
 
@@ -69,6 +70,20 @@ READ(uint32_t, slid, slid)
 READ(uint8_t, sl, sl)
 READ(uint8_t, dlid_path_bits, dlid_path_bits)
 
+static uint64_t read_completion_ts(struct ibv_cq_ex *ex)
+{
+	return cq_of(ex)->ring.stamp;
+}
+
+static uint64_t read_completion_wallclock_ns(struct ibv_cq_ex *ex)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec -
+	       (soft_now_ns() - cq_of(ex)->ring.stamp);
+}
+
 void soft_fill_poll(struct ibv_cq_ex *ex)
 {
 	ex->start_poll = start_poll;
@@ -84,4 +99,6 @@ void soft_fill_poll(struct ibv_cq_ex *ex)
 	ex->read_slid = read_slid;
 	ex->read_sl = read_sl;
 	ex->read_dlid_path_bits = read_dlid_path_bits;
+	ex->read_completion_ts = read_completion_ts;
+	ex->read_completion_wallclock_ns = read_completion_wallclock_ns;
 }

@@ -36,7 +36,8 @@ static int alloc_rings(struct soft_context *ctx, uint32_t num,
 	return ENOMEM;
 }
 
-int soft_cq_ring_init(struct soft_context *ctx, struct soft_cq *cq)
+int soft_cq_ring_init(struct soft_context *ctx, struct soft_cq *cq,
+		      bool is_stamped)
 {
 	struct soft_cq_ring *ring = &cq->ring;
 	struct soft_channel *channel = (struct soft_channel *)cq->ibv.channel;
@@ -62,6 +63,7 @@ int soft_cq_ring_init(struct soft_context *ctx, struct soft_cq *cq)
 		.ring = ring->region.offset,
 		.channel = channel ? channel->name : SD_NO_CHANNEL,
 		.object = cq->object.id,
+		.is_stamped = is_stamped,
 	};
 	soft_shm_unlock(ctx->shm);
 	return 0;
@@ -126,6 +128,7 @@ static bool read_shared(struct soft_cq *cq, const struct sd_cqe *cqe,
 	wc->opcode = cqe->opcode == IBV_WC_RECV_RDMA_WITH_IMM ?
 			     IBV_WC_RECV_RDMA_WITH_IMM :
 			     IBV_WC_RECV;
+	cq->ring.stamp = cqe->stamp;
 	wc->vendor_err = cqe->vendor_err;
 	wc->byte_len = cqe->byte_len;
 	wc->imm_data = cqe->imm;
@@ -188,13 +191,16 @@ static void wake(struct soft_cq *cq, const struct soft_cqe *cqe)
 void soft_cq_put(struct soft_cq *cq, const struct soft_cqe *cqe)
 {
 	struct soft_cq_ring *ring = &cq->ring;
+	struct soft_cqe *at;
 	bool fits;
 
 	pthread_mutex_lock(&ring->lock);
 	fits = ring->own && ring->tail - ring->head < ring->num &&
 	       !__atomic_load_n(&ring->shared->broken, __ATOMIC_RELAXED);
 	if (fits) {
-		ring->own[ring->tail & (ring->num - 1)] = *cqe;
+		at = &ring->own[ring->tail & (ring->num - 1)];
+		*at = *cqe;
+		at->stamp = ring->shared->is_stamped ? soft_now_ns() : 0;
 		__atomic_store_n(&ring->tail, ring->tail + 1, __ATOMIC_SEQ_CST);
 	}
 	pthread_mutex_unlock(&ring->lock);
@@ -217,6 +223,7 @@ static bool take_own(struct soft_cq *cq, struct ibv_wc *wc)
 		if (!cqe->wc.qp_num)
 			continue;
 		*wc = cqe->wc;
+		ring->stamp = cqe->stamp;
 		qp = qp_of(cq, cqe->qp, cqe->wc.qp_num);
 		if (qp)
 			atomic_store(&qp->sq.freed, cqe->sent_to);

@@ -129,7 +129,7 @@ struct sd_cq {
 	uint32_t channel;
 	uint64_t object;
 	uint32_t broken; /* it overran */
-	uint32_t reserved;
+	uint32_t is_stamped;
 };
 
 enum sd_armed {
@@ -153,6 +153,7 @@ struct sd_cqe {
 	uint32_t slid;
 	uint32_t vendor_err;
 	uint32_t solicited;
+	uint64_t stamp; /* soft_now_ns(), if the CQ wants it */
 };
 
 struct sd_srq {
@@ -175,6 +176,9 @@ struct sd_mr {
 	uint64_t addr;
 	uint64_t length;
 };
+
+/* CLOCK_MONOTONIC */
+int64_t soft_now_ns(void);
 
 /* ---- shm.c, shm_own.c: a context's file, ours or another's ---- */
 
@@ -461,6 +465,7 @@ struct soft_cqe {
 	struct ibv_wc wc;
 	uint32_t qp;	  /* index */
 	uint64_t sent_to; /* what the SQ may forget */
+	uint64_t stamp;
 };
 
 struct soft_cq_ring {
@@ -473,10 +478,12 @@ struct soft_cq_ring {
 	uint64_t head, tail;   /* of that */
 	uint64_t shared_head;  /* of the other */
 	bool own_first;	       /* the next time */
+	uint64_t stamp;	       /* of what was taken last */
 	struct ibv_wc current; /* while it is polled by parts */
 };
 
-int soft_cq_ring_init(struct soft_context *ctx, struct soft_cq *cq);
+int soft_cq_ring_init(struct soft_context *ctx, struct soft_cq *cq,
+		      bool is_stamped);
 void soft_cq_ring_done(struct soft_context *ctx, struct soft_cq *cq);
 int soft_cq_ring_resize(struct soft_context *ctx, struct soft_cq *cq, int cqe);
 void soft_cq_put(struct soft_cq *cq, const struct soft_cqe *cqe);

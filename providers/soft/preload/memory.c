@@ -33,7 +33,7 @@ static struct soft_context *find_context(void *memory,
 		context = (struct ibv_context *)(at + i);
 		if (context->device == device && context->cmd_fd == cmd_fd &&
 		    context->abi_compat == __VERBS_ABI_IS_EXTENDED)
-			return to_context(context);
+			return (struct soft_context *)context;
 	}
 	return NULL;
 }
@@ -85,7 +85,7 @@ static struct soft_context *alloc_plainly(struct ibv_device *device, int cmd_fd)
 		return NULL;
 	front = (struct verbs_context *)(memory + SLACK);
 	front->sz = sizeof(*front);
-	ctx = to_context(&front->context);
+	ctx = (struct soft_context *)&front->context;
 	ctx->memory = memory;
 	ctx->ibv.device = device;
 	ctx->ibv.cmd_fd = cmd_fd;

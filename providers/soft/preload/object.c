@@ -103,6 +103,14 @@ int soft_enter_destroy(struct ibv_context *context, const char *verb)
 	return error;
 }
 
+int64_t soft_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
 uint32_t soft_next_handle(struct soft_context *ctx)
 {
 	return atomic_fetch_add(&ctx->next_handle, 1);

@@ -134,6 +134,7 @@ static struct soft_context *open_contexts;
 static void add_open(struct soft_context *ctx)
 {
 	pthread_mutex_lock(&open_lock);
+	ctx->holders = 1;
 	ctx->next_open = open_contexts;
 	ctx->at_open = &open_contexts;
 	if (open_contexts)
@@ -142,13 +143,35 @@ static void add_open(struct soft_context *ctx)
 	pthread_mutex_unlock(&open_lock);
 }
 
-static void remove_open(struct soft_context *ctx)
+/* false: it is imported still */
+static bool remove_open(struct soft_context *ctx)
 {
+	bool last;
+
 	pthread_mutex_lock(&open_lock);
-	*ctx->at_open = ctx->next_open;
-	if (ctx->next_open)
-		ctx->next_open->at_open = ctx->at_open;
+	last = !--ctx->holders;
+	if (last) {
+		*ctx->at_open = ctx->next_open;
+		if (ctx->next_open)
+			ctx->next_open->at_open = ctx->at_open;
+	}
 	pthread_mutex_unlock(&open_lock);
+	return last;
+}
+
+struct soft_context *
+soft_find_open(bool (*is_it)(struct soft_context *ctx, void *arg), void *arg)
+{
+	struct soft_context *ctx;
+
+	pthread_mutex_lock(&open_lock);
+	for (ctx = open_contexts; ctx; ctx = ctx->next_open)
+		if (is_it(ctx, arg))
+			break;
+	if (ctx)
+		ctx->holders++;
+	pthread_mutex_unlock(&open_lock);
+	return ctx;
 }
 
 static void before_fork(void)
@@ -278,25 +301,18 @@ static void remove_files(struct softverbs *sv, struct soft_context *ctx)
 		sv_sweep(sv);
 }
 
-int soft_close_device(struct ibv_context *context)
+static void close_context(struct soft_context *ctx)
 {
-	struct soft_context *ctx = to_context(context);
 	struct soft_device *dev = ctx->dev;
-	int error = soft_enter_destroy(context, "close"), saved = errno;
 	struct softverbs *sv;
 	bool locked;
 
-	if (error) {
-		errno = error;
-		return -1;
-	}
-	remove_open(ctx);
 	soft_retry_stop(ctx);
 	soft_shm_disown(ctx);
 	sv = sv_open_existing(dev->fabric);
 	locked = sv && !sv_lock(sv);
-	close(context->cmd_fd);
-	close(context->async_fd);
+	close(ctx->ibv.cmd_fd);
+	close(ctx->ibv.async_fd);
 	close(ctx->objects);
 	if (locked) {
 		remove_files(sv, ctx);
@@ -306,6 +322,27 @@ int soft_close_device(struct ibv_context *context)
 	close(ctx->dir);
 	soft_context_free(ctx);
 	soft_device_put(dev);
+}
+
+void soft_release_open(struct soft_context *ctx)
+{
+	if (remove_open(ctx))
+		close_context(ctx);
+}
+
+int soft_close_device(struct ibv_context *context)
+{
+	struct soft_context *ctx = (struct soft_context *)context;
+	int error = soft_enter_destroy(context, "close"), saved = errno;
+
+	if (error) {
+		errno = error;
+		return -1;
+	}
+	if (ctx->origin)
+		soft_close_import(ctx);
+	else
+		soft_release_open(ctx);
 	errno = saved;
 	return 0;
 }

@@ -37,14 +37,8 @@ void *soft_unsupported_null(struct ibv_context *context, const char *verb)
 
 NO_INT(modify_cq, cq->context, struct ibv_cq *cq,
        struct ibv_modify_cq_attr *attr)
-NO_INT(query_rt_values, context, struct ibv_context *context,
-       struct ibv_values_ex *values)
 NO_POINTER(ibv_dm, alloc_dm, context, struct ibv_context *context,
 	   struct ibv_alloc_dm_attr *attr)
-NO_POINTER(ibv_td, alloc_td, context, struct ibv_context *context,
-	   struct ibv_td_init_attr *attr)
-NO_POINTER(ibv_pd, alloc_parent_domain, context, struct ibv_context *context,
-	   struct ibv_parent_domain_init_attr *attr)
 NO_POINTER(ibv_xrcd, open_xrcd, context, struct ibv_context *context,
 	   struct ibv_xrcd_init_attr *attr)
 NO_POINTER(ibv_rwq_ind_table, create_rwq_ind_table, context,
@@ -93,12 +87,13 @@ void soft_fill_ops(struct soft_context *ctx)
 	fill_public(&ctx->ibv.ops);
 	v->query_port = soft_query_port;
 	v->query_device_ex = soft_query_device_ex;
-	v->query_rt_values = no_query_rt_values;
+	v->query_rt_values = soft_query_rt_values;
 	v->advise_mr = soft_advise_mr;
 	v->alloc_null_mr = no_alloc_null_mr;
 	v->alloc_dm = no_alloc_dm;
-	v->alloc_td = no_alloc_td;
-	v->alloc_parent_domain = no_alloc_parent_domain;
+	v->dealloc_td = soft_dealloc_td;
+	v->alloc_td = soft_alloc_td;
+	v->alloc_parent_domain = soft_alloc_parent_domain;
 	v->create_cq_ex = soft_create_cq_ex;
 	v->modify_cq = no_modify_cq;
 	v->create_srq_ex = soft_create_srq_ex;

@@ -32,7 +32,6 @@ PLAIN(int, ibv_dofork_range, (void *base, size_t size), (base, size), 0)
 PLAIN(int, ibv_read_sysfs_file,
       (const char *dir, const char *file, char *buf, size_t size),
       (dir, file, buf, size), -1)
-PLAIN(struct ibv_context *, ibv_import_device, (int cmd_fd), (cmd_fd), NULL)
 PLAIN_VOID(ibv_register_driver, (const char *name, void *init), (name, init))
 PLAIN_VOID(ibv_copy_ah_attr_from_kern,
 	   (struct ibv_ah_attr * dst, struct ib_uverbs_ah_attr *src),
@@ -62,14 +61,6 @@ PLAIN_VOID(ibv_copy_path_rec_to_kern,
 #define NEVER(name, params, args) \
 	WRAP(int, name, params, args, false, 0, EOPNOTSUPP)
 
-NO_NULL(ibv_pd, ibv_import_pd, "import_pd", context,
-	(struct ibv_context * context, uint32_t handle), (context, handle))
-WRAP_VOID(ibv_unimport_pd, (struct ibv_pd * pd), (pd),
-	  soft_is_ours(pd->context), (void)0)
-NO_NULL(ibv_mr, ibv_import_mr, "import_mr", pd->context,
-	(struct ibv_pd * pd, uint32_t handle), (pd, handle))
-WRAP_VOID(ibv_unimport_mr, (struct ibv_mr * mr), (mr),
-	  soft_is_ours(mr->context), (void)0)
 NO_NULL(ibv_dm, ibv_import_dm, "alloc_dm", context,
 	(struct ibv_context * context, uint32_t handle), (context, handle))
 WRAP_VOID(ibv_unimport_dm, (struct ibv_dm * dm), (dm),

@@ -9,6 +9,7 @@
 
 struct ibv_pd *soft_alloc_pd(struct ibv_context *context)
 {
+	struct soft_context *ctx = to_context(context);
 	int error = soft_enter(context, "alloc_pd");
 	struct soft_pd *pd;
 
@@ -18,9 +19,28 @@ struct ibv_pd *soft_alloc_pd(struct ibv_context *context)
 	if (!pd)
 		return NULL;
 	pd->ibv.context = context;
-	pd->ibv.handle = soft_next_handle(to_context(context));
+	pd->ibv.handle = soft_next_handle(ctx);
 	soft_use_init(&pd->use, pd);
+	pthread_mutex_lock(&ctx->lock);
+	pd->next = ctx->pds;
+	ctx->pds = pd;
+	pthread_mutex_unlock(&ctx->lock);
 	return &pd->ibv;
+}
+
+/* one that was imported is not in it */
+static void forget_pd(struct soft_context *ctx, struct soft_pd *pd)
+{
+	struct soft_pd **at;
+
+	pthread_mutex_lock(&ctx->lock);
+	for (at = &ctx->pds; *at; at = &(*at)->next) {
+		if (*at == pd) {
+			*at = pd->next;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&ctx->lock);
 }
 
 int soft_dealloc_pd(struct ibv_pd *ibv)
@@ -31,8 +51,11 @@ int soft_dealloc_pd(struct ibv_pd *ibv)
 
 	if (!error)
 		error = soft_use_check(ctx, &pd->use);
-	if (!error)
+	if (!error) {
+		forget_pd(ctx, pd);
+		soft_leave_parent(ctx, pd);
 		soft_use_destroy(ctx, &pd->use);
+	}
 	return soft_fail(error);
 }
 

@@ -111,7 +111,9 @@ struct soft_context {
 	char id[32];			       /* contexts/ID */
 	atomic_uint next_handle;
 
-	atomic_bool has_ended; /* DEVICE_FATAL that nobody could send */
+	struct soft_context *origin; /* of an import; nothing else is used */
+	unsigned int holders;	     /* by open_lock: its owner, and imports */
+	atomic_bool has_ended;	     /* DEVICE_FATAL that nobody could send */
 	struct soft_context *next_open, **at_open; /* see open.c */
 
 	/* its file `data`, once it has one; shm_lock: who makes it */
@@ -122,7 +124,8 @@ struct soft_context {
 	pthread_mutex_t lock;
 	struct soft_table events; /* struct soft_object */
 	struct soft_table mrs;	  /* struct soft_mr */
-	uint64_t generation;	  /* of ids and keys */
+	struct soft_pd *pds;
+	uint64_t generation; /* of ids and keys */
 };
 
 /* what others are made from */
@@ -147,6 +150,9 @@ struct soft_object {
 struct soft_pd {
 	struct ibv_pd ibv;
 	struct soft_use use;
+	struct soft_pd *next;
+	struct soft_pd *parent_of; /* of a parent domain; else NULL */
+	struct soft_use *td;
 };
 
 struct soft_mr {
@@ -221,9 +227,12 @@ struct soft_qp {
 	bool has_ops; /* of ibv_wr_start(3) */
 };
 
+/* an import is what it was imported from */
 static inline struct soft_context *to_context(struct ibv_context *context)
 {
-	return (struct soft_context *)context;
+	struct soft_context *ctx = (struct soft_context *)context;
+
+	return ctx->origin ? ctx->origin : ctx;
 }
 
 /* by a fork: it can be closed, and that is all */
@@ -266,6 +275,20 @@ void soft_context_free(struct soft_context *ctx);
 
 struct ibv_context *soft_open_device(struct ibv_device *device);
 int soft_close_device(struct ibv_context *context);
+/* held until soft_release_open(); NULL: none */
+struct soft_context *
+soft_find_open(bool (*is_it)(struct soft_context *ctx, void *arg), void *arg);
+void soft_release_open(struct soft_context *ctx);
+
+/* ---- import.c ---- */
+
+bool soft_is_fifo(int fd);
+struct ibv_context *soft_import_device(int cmd_fd);
+void soft_close_import(struct soft_context *ctx);
+struct ibv_pd *soft_import_pd(struct ibv_context *context, uint32_t handle);
+void soft_unimport_pd(struct ibv_pd *pd);
+struct ibv_mr *soft_import_mr(struct ibv_pd *pd, uint32_t handle);
+void soft_unimport_mr(struct ibv_mr *mr);
 
 /* ---- object.c ---- */
 
@@ -308,6 +331,8 @@ int soft_query_device(struct ibv_context *context,
 int soft_query_device_ex(struct ibv_context *context,
 			 const struct ibv_query_device_ex_input *input,
 			 struct ibv_device_attr_ex *attr, size_t size);
+int soft_query_rt_values(struct ibv_context *context,
+			 struct ibv_values_ex *values);
 int soft_query_port(struct ibv_context *context, uint8_t port,
 		    struct ibv_port_attr *attr, size_t size);
 /* of the struct that ends before port_cap_flags2 */
@@ -349,6 +374,16 @@ void soft_remove_mr(struct soft_context *ctx, struct soft_mr *mr);
 /* where that is in this process; 0 or EACCES */
 int soft_local_range(struct soft_context *ctx, const struct ibv_pd *pd,
 		     const struct ibv_sge *sge, int access, struct iovec *iov);
+
+/* ---- domain.c ---- */
+
+struct ibv_td *soft_alloc_td(struct ibv_context *context,
+			     struct ibv_td_init_attr *attr);
+int soft_dealloc_td(struct ibv_td *td);
+struct ibv_pd *
+soft_alloc_parent_domain(struct ibv_context *context,
+			 struct ibv_parent_domain_init_attr *attr);
+void soft_leave_parent(struct soft_context *ctx, const struct soft_pd *pd);
 
 /* ---- mw.c ---- */
 

@@ -27,14 +27,6 @@ void soft_retry_init(struct soft_retry *retry)
 	pthread_condattr_destroy(&attr);
 }
 
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
-}
-
 /* ---- lock held ---- */
 
 static void unlink_waiting(struct soft_retry *retry, struct soft_qp *qp)
@@ -94,7 +86,7 @@ static void *work(void *arg)
 	pthread_mutex_lock(&retry->lock);
 	while (!retry->must_stop) {
 		qp = first_waiting(retry);
-		if (qp && qp->sq.wake_at <= now_ns())
+		if (qp && qp->sq.wake_at <= soft_now_ns())
 			run(retry, qp);
 		else
 			sleep_until(retry, qp);
@@ -128,7 +120,7 @@ bool soft_retry_later(struct soft_qp *qp, int64_t ns)
 	started = !retry->must_stop && start(retry);
 	if (started) {
 		qp->sq.wake_at =
-			now_ns() + (ns < SHORTEST_NS ? SHORTEST_NS : ns);
+			soft_now_ns() + (ns < SHORTEST_NS ? SHORTEST_NS : ns);
 		if (!qp->sq.is_waiting) {
 			qp->sq.next_waiting = retry->waiting;
 			retry->waiting = qp;

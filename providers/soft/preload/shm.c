@@ -317,14 +317,6 @@ struct soft_shm *soft_shm_open(int contexts, const char *id)
 
 /* ---- the lock ---- */
 
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
-}
-
 /* a stopped process may have it for ever: like a link that is silent */
 static int lock_file(struct soft_shm *shm)
 {
@@ -336,8 +328,8 @@ static int lock_file(struct soft_shm *shm)
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return errno;
 		if (!until)
-			until = now_ns() + PATIENCE_NS;
-		else if (now_ns() > until)
+			until = soft_now_ns() + PATIENCE_NS;
+		else if (soft_now_ns() > until)
 			return ETIMEDOUT;
 		if (tries < 50)
 			sched_yield();

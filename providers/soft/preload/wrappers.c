@@ -80,6 +80,17 @@ WRAP(struct ibv_mr *, ibv_reg_mr_iova2,
       unsigned int access),
      (pd, addr, length, iova, access), soft_is_ours(pd->context),
      soft_reg_mr(pd, addr, length, iova, (int)access), NULL)
+/* what was opened by the kernel is no FIFO */
+WRAP(struct ibv_context *, ibv_import_device, (int cmd_fd), (cmd_fd),
+     soft_is_fifo(cmd_fd), soft_import_device(cmd_fd), NULL)
+VERB_NULL(ibv_pd, import_pd, context,
+	  (struct ibv_context * context, uint32_t handle), (context, handle))
+WRAP_VOID(ibv_unimport_pd, (struct ibv_pd * pd), (pd),
+	  soft_is_ours(pd->context), soft_unimport_pd(pd))
+VERB_NULL(ibv_mr, import_mr, pd->context, (struct ibv_pd * pd, uint32_t handle),
+	  (pd, handle))
+WRAP_VOID(ibv_unimport_mr, (struct ibv_mr * mr), (mr),
+	  soft_is_ours(mr->context), soft_unimport_mr(mr))
 VERB(rereg_mr, mr->context,
      (struct ibv_mr * mr, int flags, struct ibv_pd *pd, void *addr,
       size_t length, int access),
