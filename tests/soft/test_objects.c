@@ -58,8 +58,9 @@ static void bad_mr(void **state)
 	assert_error(ibv_reg_mr(pd, buffer, 1, access), EINVAL);
 	access = 1 << 15;
 	assert_error(ibv_reg_mr(pd, buffer, 1, access), EINVAL);
+	/* nothing is pinned: memory may come later */
 	access = IBV_ACCESS_ON_DEMAND;
-	assert_error(ibv_reg_mr(pd, buffer, 1, access), EOPNOTSUPP);
+	assert_int_equal(ibv_dereg_mr(ibv_reg_mr(pd, buffer, 1, access)), 0);
 	access = IBV_ACCESS_RELAXED_ORDERING;
 	assert_int_equal(ibv_dereg_mr(ibv_reg_mr(pd, buffer, 1, access)), 0);
 	assert_error(ibv_reg_mr(pd, buffer, 0, 0), EINVAL);
@@ -114,7 +115,7 @@ static void cq_ex(void **state)
 	assert_non_null(cq);
 	assert_int_equal(ibv_start_poll(cq, &poll), ENOENT);
 	assert_int_equal(ibv_destroy_cq(ibv_cq_ex_to_cq(cq)), 0);
-	attr.wc_flags = IBV_WC_EX_WITH_COMPLETION_TIMESTAMP;
+	attr.wc_flags = IBV_WC_EX_WITH_CVLAN;
 	assert_error(ibv_create_cq_ex(test->context, &attr), EOPNOTSUPP);
 }
 
@@ -311,13 +312,11 @@ static void unsupported(void **state)
 	struct ibv_qp_init_attr_ex ex = { .comp_mask = ~0U, .pd = pd };
 	struct ibv_srq_init_attr_ex srq_ex = { .comp_mask = ~0U, .pd = pd };
 	struct ibv_modify_cq_attr modify_cq = {};
-	struct ibv_values_ex values = {};
 	struct ibv_counters_init_attr counters = {};
 	struct ibv_flow_action_esp_attr esp = {};
 	struct ibv_ops_wr op = {}, *bad_op;
 	struct ibv_qp_rate_limit_attr rate = {};
 	struct ibv_ece ece = {};
-	union ibv_gid gid = {};
 
 	assert_int_equal(ibv_post_send(qp, &send, &bad_send), EINVAL);
 	assert_ptr_equal(bad_send, &send);
@@ -327,13 +326,7 @@ static void unsupported(void **state)
 	assert_int_equal(ibv_post_srq_ops(srq, &op, &bad_op), EOPNOTSUPP);
 	assert_error(ibv_create_qp_ex(context, &ex), EOPNOTSUPP);
 	assert_error(ibv_create_srq_ex(context, &srq_ex), EOPNOTSUPP);
-	assert_error(ibv_alloc_mw(pd, IBV_MW_TYPE_1), EOPNOTSUPP);
 	assert_error(ibv_alloc_dm(context, &(struct ibv_alloc_dm_attr){}),
-		     EOPNOTSUPP);
-	assert_error(ibv_alloc_td(context, &(struct ibv_td_init_attr){}),
-		     EOPNOTSUPP);
-	assert_error(ibv_alloc_parent_domain(
-			     context, &(struct ibv_parent_domain_init_attr){}),
 		     EOPNOTSUPP);
 	assert_error(ibv_alloc_null_mr(pd), EOPNOTSUPP);
 	assert_error(ibv_open_xrcd(context, &(struct ibv_xrcd_init_attr){}),
@@ -347,17 +340,11 @@ static void unsupported(void **state)
 		     EOPNOTSUPP);
 	assert_error(ibv_create_counters(context, &counters), EOPNOTSUPP);
 	assert_error(ibv_create_flow_action_esp(context, &esp), EOPNOTSUPP);
-	assert_error(ibv_import_pd(context, 1), EOPNOTSUPP);
-	assert_error(ibv_import_mr(pd, 1), EOPNOTSUPP);
 	assert_error(ibv_import_dm(context, 1), EOPNOTSUPP);
-	assert_int_equal(ibv_advise_mr(pd, 0, 0, NULL, 0), EOPNOTSUPP);
 	assert_int_equal(ibv_modify_cq(cq, &modify_cq), EOPNOTSUPP);
-	assert_int_equal(ibv_query_rt_values_ex(context, &values), EOPNOTSUPP);
 	assert_int_equal(ibv_modify_qp_rate_limit(qp, &rate), EOPNOTSUPP);
 	assert_int_equal(ibv_query_ece(qp, &ece), EOPNOTSUPP);
 	assert_int_equal(ibv_set_ece(qp, &ece), EOPNOTSUPP);
-	assert_int_equal(ibv_attach_mcast(qp, &gid, 0), EOPNOTSUPP);
-	assert_int_equal(ibv_detach_mcast(qp, &gid, 0), EOPNOTSUPP);
 	assert_int_equal(ibv_query_qp_data_in_order(qp, IBV_WR_SEND, 0), 0);
 	assert_int_equal(ibv_destroy_qp(qp), 0);
 	assert_int_equal(ibv_destroy_srq(srq), 0);

@@ -37,50 +37,28 @@ static void unmake(struct mine *m)
 static void memory(void **state)
 {
 	struct mine m;
-	struct ibv_mw mw = { .type = IBV_MW_TYPE_1 };
-	struct ibv_mw_bind bind = {};
 	struct ibv_dm dm = {};
-	struct ibv_td td = {};
 
 	make(*state, &m);
-	mw.context = dm.context = td.context = m.context;
-	mw.pd = m.pd;
-	assert_error(ibv_alloc_mw(m.pd, IBV_MW_TYPE_2), EOPNOTSUPP);
-	assert_int_equal(ibv_bind_mw(m.qp, &mw, &bind), EOPNOTSUPP);
-	assert_int_equal(ibv_dealloc_mw(&mw), EOPNOTSUPP);
+	dm.context = m.context;
 	assert_error(ibv_reg_dm_mr(m.pd, &dm, 0, 1, IBV_ACCESS_ZERO_BASED),
 		     EOPNOTSUPP);
 	assert_int_equal(ibv_free_dm(&dm), EOPNOTSUPP);
-	assert_int_equal(ibv_dealloc_td(&td), EOPNOTSUPP);
 	assert_error(ibv_reg_dmabuf_mr(m.pd, 0, 1, 0, 0, 0), EOPNOTSUPP);
 	assert_error(ibv_alloc_null_mr(m.pd), EOPNOTSUPP);
-	assert_int_equal(ibv_advise_mr(m.pd, IBV_ADVISE_MR_ADVICE_PREFETCH, 0,
-				       NULL, 0),
-			 EOPNOTSUPP);
 	unmake(&m);
 }
 
 static void sharing(void **state)
 {
 	struct soft_test *test = *state;
-	struct ibv_context *other;
 	struct ibv_xrcd xrcd = {};
-	struct ibv_mr mr = {};
 	struct ibv_dm dm = {};
 	struct mine m;
 
 	make(test, &m);
-	mr.context = dm.context = xrcd.context = m.context;
-	/* no device of the kernel */
-	errno = 0;
-	other = ibv_import_device(m.context->cmd_fd);
-	assert_null(other);
-	assert_int_not_equal(errno, 0);
-	assert_error(ibv_import_pd(m.context, 0), EOPNOTSUPP);
-	assert_error(ibv_import_mr(m.pd, 0), EOPNOTSUPP);
+	dm.context = xrcd.context = m.context;
 	assert_error(ibv_import_dm(m.context, 0), EOPNOTSUPP);
-	ibv_unimport_pd(m.pd);
-	ibv_unimport_mr(&mr);
 	ibv_unimport_dm(&dm);
 	assert_int_equal(ibv_close_xrcd(&xrcd), EOPNOTSUPP);
 	unmake(&m);
@@ -113,22 +91,15 @@ static void flows(void **state)
 	unmake(&m);
 }
 
-/* they need a completion, or a port's neighbours */
+/* it needs a port's neighbours */
 static void addresses(void **state)
 {
 	struct ibv_ah_attr attr = { .port_num = 1 };
-	struct ibv_wc wc = {};
-	struct ibv_grh grh = {};
 	uint8_t mac[ETHERNET_LL_SIZE];
 	uint16_t vid;
 	struct mine m;
 
 	make(*state, &m);
-	errno = 0;
-	assert_int_equal(ibv_init_ah_from_wc(m.context, 1, &wc, &grh, &attr),
-			 -1);
-	assert_int_equal(errno, EOPNOTSUPP);
-	assert_error(ibv_create_ah_from_wc(m.pd, &wc, &grh, 1), EOPNOTSUPP);
 	assert_int_equal(ibv_resolve_eth_l2_from_gid(m.context, &attr, mac,
 						     &vid),
 			 EOPNOTSUPP);
@@ -141,11 +112,9 @@ static void extended(void **state)
 		.qp_type = IBV_QPT_RC,
 		.comp_mask =
 			IBV_QP_INIT_ATTR_PD | IBV_QP_INIT_ATTR_SEND_OPS_FLAGS,
-		.send_ops_flags = IBV_QP_EX_WITH_SEND,
+		.send_ops_flags = IBV_QP_EX_WITH_TSO,
 	};
 	struct ibv_modify_cq_attr modify = {};
-	struct ibv_values_ex values = { .comp_mask =
-						IBV_VALUES_MASK_RAW_CLOCK };
 	struct mine m;
 
 	make(*state, &m);
@@ -154,12 +123,10 @@ static void extended(void **state)
 	assert_error(ibv_create_qp_ex(m.context, &init), EOPNOTSUPP);
 	assert_null(ibv_qp_to_qp_ex(m.qp));
 	assert_int_equal(ibv_modify_cq(m.cq, &modify), EOPNOTSUPP);
-	assert_int_equal(ibv_query_rt_values_ex(m.context, &values),
-			 EOPNOTSUPP);
 	unmake(&m);
 }
 
-/* nothing completes; a program that reads all the same lives */
+/* nothing has completed */
 static void polling(void **state)
 {
 	struct soft_test *test = *state;
@@ -172,23 +139,10 @@ static void polling(void **state)
 	assert_non_null(cq);
 	assert_int_equal(ibv_poll_cq(ibv_cq_ex_to_cq(cq), 1, &wc), 0);
 	assert_int_equal(ibv_start_poll(cq, &poll), ENOENT);
-	assert_int_equal(ibv_next_poll(cq), ENOENT);
-	assert_int_equal(ibv_wc_read_opcode(cq), 0);
-	assert_int_equal(ibv_wc_read_vendor_err(cq), 0);
-	assert_int_equal(ibv_wc_read_byte_len(cq), 0);
-	assert_int_equal(ibv_wc_read_imm_data(cq), 0);
-	assert_int_equal(ibv_wc_read_invalidated_rkey(cq), 0);
-	assert_int_equal(ibv_wc_read_qp_num(cq), 0);
-	assert_int_equal(ibv_wc_read_src_qp(cq), 0);
-	assert_int_equal(ibv_wc_read_wc_flags(cq), 0);
-	assert_int_equal(ibv_wc_read_slid(cq), 0);
-	assert_int_equal(ibv_wc_read_sl(cq), 0);
-	assert_int_equal(ibv_wc_read_dlid_path_bits(cq), 0);
-	ibv_end_poll(cq);
 	poll.comp_mask = 1;
 	assert_int_equal(ibv_start_poll(cq, &poll), EINVAL);
 	assert_int_equal(ibv_destroy_cq(ibv_cq_ex_to_cq(cq)), 0);
-	attr.wc_flags = IBV_WC_EX_WITH_COMPLETION_TIMESTAMP;
+	attr.wc_flags = IBV_WC_EX_WITH_FLOW_TAG;
 	assert_error(ibv_create_cq_ex(test->context, &attr), EOPNOTSUPP);
 }
 

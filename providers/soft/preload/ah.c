@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* Address handles. */
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,4 +73,67 @@ int soft_destroy_ah(struct ibv_ah *ah)
 	soft_use_put(ctx, &((struct soft_pd *)ah->pd)->use);
 	free(ah);
 	return 0;
+}
+
+/* ---- to answer a datagram ---- */
+
+static int find_gid(struct soft_context *ctx, uint8_t port,
+		    const union ibv_gid *gid)
+{
+	struct sv_state state;
+	int found = -1, i;
+
+	if (sv_state_load(ctx->dir, &state))
+		return -1;
+	for (i = 0;
+	     found < 0 && port && port <= state.num_ports && i < SV_NUM_GIDS;
+	     i++)
+		if (!memcmp(state.ports[port - 1].gid[i], gid->raw,
+			    sizeof(gid->raw)))
+			found = i;
+	sv_state_free(&state);
+	return found;
+}
+
+/* 0, or -1 and errno; a group was its own address: any of ours will do */
+int soft_init_ah_from_wc(struct ibv_context *context, uint8_t port,
+			 struct ibv_wc *wc, struct ibv_grh *grh,
+			 struct ibv_ah_attr *attr)
+{
+	struct soft_context *ctx = to_context(context);
+	int error = soft_enter(context, "create_ah"), index = 0;
+	uint32_t flow;
+
+	memset(attr, 0, sizeof(*attr));
+	attr->dlid = wc->slid;
+	attr->sl = wc->sl;
+	attr->src_path_bits = wc->dlid_path_bits;
+	attr->port_num = port;
+	if (!error && wc->wc_flags & IBV_WC_GRH) {
+		if (grh->dgid.raw[0] != 0xff)
+			index = find_gid(ctx, port, &grh->dgid);
+		if (index < 0)
+			error = ENOENT;
+		flow = be32toh(grh->version_tclass_flow);
+		attr->is_global = 1;
+		attr->grh.dgid = grh->sgid;
+		attr->grh.sgid_index = index;
+		attr->grh.flow_label = flow & 0xfffff;
+		attr->grh.traffic_class = flow >> 20 & 0xff;
+		attr->grh.hop_limit = 0xff;
+	}
+	if (!error)
+		return 0;
+	errno = error;
+	return -1;
+}
+
+struct ibv_ah *soft_create_ah_from_wc(struct ibv_pd *pd, struct ibv_wc *wc,
+				      struct ibv_grh *grh, uint8_t port)
+{
+	struct ibv_ah_attr attr;
+
+	if (soft_init_ah_from_wc(pd->context, port, wc, grh, &attr))
+		return NULL;
+	return soft_create_ah(pd, &attr);
 }

@@ -131,7 +131,8 @@ struct ibv_cq_ex *soft_create_cq_ex(struct ibv_context *context,
 	struct soft_cq *cq;
 
 	if (ex->wc_flags & ~known ||
-	    ex->comp_mask & ~(uint32_t)IBV_CQ_INIT_ATTR_MASK_FLAGS)
+	    ex->comp_mask & ~(uint32_t)(IBV_CQ_INIT_ATTR_MASK_FLAGS |
+					IBV_CQ_INIT_ATTR_MASK_PD))
 		return soft_fail_null(EOPNOTSUPP);
 	if (ex->comp_mask & IBV_CQ_INIT_ATTR_MASK_FLAGS &&
 	    ex->flags & ~(uint32_t)IBV_CREATE_CQ_ATTR_SINGLE_THREADED)

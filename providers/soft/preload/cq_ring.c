@@ -5,8 +5,9 @@
  * private: what this process's own sends came to. Between the two there is no
  * order, as there is none between work queues.
  *
- * soft_cq_ring.lock guards the private ring and both heads. Polling an empty CQ
- * takes no lock and makes no system call.
+ * soft_cq_ring.lock guards both heads, put_lock the tail of the private ring; who
+ * changes the rings themselves has both. Polling an empty CQ takes no lock and
+ * makes no system call.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -44,6 +45,7 @@ int soft_cq_ring_init(struct soft_context *ctx, struct soft_cq *cq,
 	int error;
 
 	pthread_mutex_init(&ring->lock, NULL);
+	pthread_mutex_init(&ring->put_lock, NULL);
 	ring->index = cq->object.slot;
 	ring->num = power_of_two(cq->ibv.cqe);
 	ring->shared = soft_own_record(ctx->shm, SD_CQS, ring->index);
@@ -69,6 +71,18 @@ int soft_cq_ring_init(struct soft_context *ctx, struct soft_cq *cq,
 	return 0;
 }
 
+static void lock_both(struct soft_cq_ring *ring)
+{
+	pthread_mutex_lock(&ring->lock);
+	pthread_mutex_lock(&ring->put_lock);
+}
+
+static void unlock_both(struct soft_cq_ring *ring)
+{
+	pthread_mutex_unlock(&ring->put_lock);
+	pthread_mutex_unlock(&ring->lock);
+}
+
 /* after the end of the device its QPs may still be there, and look */
 void soft_cq_ring_done(struct soft_context *ctx, struct soft_cq *cq)
 {
@@ -85,12 +99,17 @@ void soft_cq_ring_done(struct soft_context *ctx, struct soft_cq *cq)
 		ring->shared->used = 0;
 		soft_shm_unlock(ctx->shm);
 	}
-	pthread_mutex_lock(&ring->lock);
+	lock_both(ring);
 	soft_region_free(ctx->shm, &ring->region);
 	free(ring->own);
 	ring->own = NULL;
 	ring->head = ring->tail = 0;
-	pthread_mutex_unlock(&ring->lock);
+	unlock_both(ring);
+}
+
+static uint64_t own_tail(struct soft_cq_ring *ring)
+{
+	return __atomic_load_n(&ring->tail, __ATOMIC_SEQ_CST);
 }
 
 /* ---- what others put in ---- */
@@ -194,8 +213,10 @@ void soft_cq_put(struct soft_cq *cq, const struct soft_cqe *cqe)
 	struct soft_cqe *at;
 	bool fits;
 
-	pthread_mutex_lock(&ring->lock);
-	fits = ring->own && ring->tail - ring->head < ring->num &&
+	pthread_mutex_lock(&ring->put_lock);
+	fits = ring->own &&
+	       ring->tail - __atomic_load_n(&ring->head, __ATOMIC_ACQUIRE) <
+		       ring->num &&
 	       !__atomic_load_n(&ring->shared->broken, __ATOMIC_RELAXED);
 	if (fits) {
 		at = &ring->own[ring->tail & (ring->num - 1)];
@@ -203,7 +224,7 @@ void soft_cq_put(struct soft_cq *cq, const struct soft_cqe *cqe)
 		at->stamp = ring->shared->is_stamped ? soft_now_ns() : 0;
 		__atomic_store_n(&ring->tail, ring->tail + 1, __ATOMIC_SEQ_CST);
 	}
-	pthread_mutex_unlock(&ring->lock);
+	pthread_mutex_unlock(&ring->put_lock);
 	if (fits)
 		wake(cq, cqe);
 	else if (ring->own)
@@ -214,19 +235,19 @@ void soft_cq_put(struct soft_cq *cq, const struct soft_cqe *cqe)
 static bool take_own(struct soft_cq *cq, struct ibv_wc *wc)
 {
 	struct soft_cq_ring *ring = &cq->ring;
-	const struct soft_cqe *cqe;
+	struct soft_cqe cqe;
 	struct soft_qp *qp;
 
-	while (ring->own && ring->head != ring->tail) {
-		cqe = &ring->own[ring->head & (ring->num - 1)];
-		__atomic_store_n(&ring->head, ring->head + 1, __ATOMIC_RELAXED);
-		if (!cqe->wc.qp_num)
+	while (ring->own && ring->head != own_tail(ring)) {
+		cqe = ring->own[ring->head & (ring->num - 1)];
+		__atomic_store_n(&ring->head, ring->head + 1, __ATOMIC_RELEASE);
+		if (!cqe.wc.qp_num)
 			continue;
-		*wc = cqe->wc;
-		ring->stamp = cqe->stamp;
-		qp = qp_of(cq, cqe->qp, cqe->wc.qp_num);
+		*wc = cqe.wc;
+		ring->stamp = cqe.stamp;
+		qp = qp_of(cq, cqe.qp, cqe.wc.qp_num);
 		if (qp)
-			atomic_store(&qp->sq.freed, cqe->sent_to);
+			atomic_store(&qp->sq.freed, cqe.sent_to);
 		return true;
 	}
 	return false;
@@ -239,7 +260,7 @@ bool soft_cq_is_empty(struct soft_cq *cq)
 	struct soft_cq_ring *ring = &cq->ring;
 
 	return __atomic_load_n(&ring->head, __ATOMIC_RELAXED) ==
-		       __atomic_load_n(&ring->tail, __ATOMIC_SEQ_CST) &&
+		       own_tail(ring) &&
 	       __atomic_load_n(&ring->shared_head, __ATOMIC_RELAXED) ==
 		       shared_tail(ring);
 }
@@ -284,7 +305,7 @@ void soft_cq_purge(struct soft_cq *cq, struct soft_qp *qp)
 	pthread_mutex_lock(&ring->lock);
 	if (ring->own) {
 		purge_shared(ring, qp);
-		for (n = ring->head; n != ring->tail; n++)
+		for (n = ring->head; n != own_tail(ring); n++)
 			if (ring->own[n & (ring->num - 1)].wc.qp_num ==
 			    qp->ibv.qp_num)
 				ring->own[n & (ring->num - 1)].wc.qp_num = 0;
@@ -292,7 +313,7 @@ void soft_cq_purge(struct soft_cq *cq, struct soft_qp *qp)
 	pthread_mutex_unlock(&ring->lock);
 }
 
-/* both locks held */
+/* all locks held */
 static int move_rings(struct soft_cq_ring *ring, struct soft_region *region,
 		      struct soft_cqe *own, uint32_t num)
 {
@@ -335,11 +356,11 @@ int soft_cq_ring_resize(struct soft_context *ctx, struct soft_cq *cq, int cqe)
 		return error;
 	error = soft_shm_lock(ctx->shm) ? EIO : 0;
 	if (!error) {
-		pthread_mutex_lock(&ring->lock);
+		lock_both(ring);
 		error = move_rings(ring, &region, own, num);
 		if (!error)
 			swap_rings(ring, &region, &own, num);
-		pthread_mutex_unlock(&ring->lock);
+		unlock_both(ring);
 		soft_shm_unlock(ctx->shm);
 	}
 	soft_region_free(ctx->shm, &region);

@@ -12,7 +12,9 @@
  *  - soft_sq.lock: one for each QP; what it has to send, in order
  *  - the lock of a context's `data` (soft_shm_lock()): a mutex of this process
  *    and a flock, which the kernel lets go of when its holder dies
- *  - soft_cq.lock: who polls, and this process's own completions
+ *  - soft_cq_ring.lock: who polls; a program that polls by parts holds it while
+ *    it does whatever it likes, posting included
+ *  - soft_cq_ring.put_lock: who adds a completion of this process's own sends
  *  - soft_context.lock: tables, attributes, users
  *  - soft_rq.lock: what was posted to receive
  * Who holds the lock of one `data` never takes that of another.
@@ -55,6 +57,7 @@ enum sd_table {
 	SD_CQS,
 	SD_SRQS,
 	SD_MRS,
+	SD_MEMBERS,
 	SD_NUM_TABLES,
 };
 
@@ -175,6 +178,13 @@ struct sd_mr {
 	uint64_t iova;
 	uint64_t addr;
 	uint64_t length;
+};
+
+/* of a multicast group */
+struct sd_member {
+	uint32_t qp;  /* its index */
+	uint32_t qpn; /* 0: none */
+	uint8_t gid[16];
 };
 
 /* CLOCK_MONOTONIC */
@@ -451,6 +461,15 @@ int soft_target_range(struct soft_target *target, uint32_t pd, uint32_t key,
 		      uint64_t addr, uint64_t length, uint32_t access,
 		      struct iovec *iov);
 
+/* ---- mcast.c ---- */
+
+bool soft_is_multicast(const struct soft_address *to);
+/* each member of the group, with the lock on its file */
+void soft_multicast(struct soft_context *ctx, const struct soft_address *to,
+		    void (*deliver)(struct soft_target *target, void *arg),
+		    void *arg);
+void soft_leave_groups(struct soft_context *ctx, struct soft_qp *qp);
+
 /* ---- copy.c ---- */
 
 /* from here to there, or back; as much as the shorter side has */
@@ -469,7 +488,7 @@ struct soft_cqe {
 };
 
 struct soft_cq_ring {
-	pthread_mutex_t lock;
+	pthread_mutex_t lock, put_lock;
 	struct sd_cq *shared;
 	struct soft_region region;
 	uint32_t index;

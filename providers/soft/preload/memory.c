@@ -125,6 +125,7 @@ void soft_context_free(struct soft_context *ctx)
 	pthread_mutex_destroy(&ctx->ibv.mutex);
 	free(ctx->events.slots);
 	free(ctx->mrs.slots);
+	free(ctx->members.slots);
 	free(ctx->priv);
 	free(ctx->memory);
 }

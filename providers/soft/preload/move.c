@@ -426,7 +426,7 @@ static bool accepts(struct message *m)
 	if (!is_datagram(m) && qp->state == IBV_QPS_RTR &&
 	    !(qp->flags & SD_QP_ESTABLISHED)) {
 		qp->flags |= SD_QP_ESTABLISHED;
-		soft_notice(&m->notices, IBV_EVENT_COMM_EST, qp->object);
+		soft_notice(m->target.notices, IBV_EVENT_COMM_EST, qp->object);
 	}
 	return true;
 }
@@ -464,6 +464,16 @@ static bool find(struct message *m, struct soft_route *route)
 				m->send->qpn, route);
 }
 
+/* a copy for one of the group */
+static void deliver(struct soft_target *target, void *arg)
+{
+	struct message *m = arg;
+
+	m->target = *target;
+	if (accepts(m))
+		do_send(m);
+}
+
 struct soft_outcome soft_move(struct soft_qp *qp, const struct soft_send *send,
 			      struct soft_route *route)
 {
@@ -477,6 +487,11 @@ struct soft_outcome soft_move(struct soft_qp *qp, const struct soft_send *send,
 	if (send->opcode == IBV_WR_BIND_MW ||
 	    send->opcode == IBV_WR_LOCAL_INV || !prepare(&m))
 		return m.outcome;
+	if (is_datagram(&m) && soft_is_multicast(&send->to)) {
+		soft_multicast(to_context(qp->ibv.context), &send->to, deliver,
+			       &m);
+		return m.outcome;
+	}
 	if (!find(&m, route)) {
 		lose(&m);
 		return m.outcome;

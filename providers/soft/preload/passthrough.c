@@ -51,9 +51,6 @@ PLAIN_VOID(ibv_copy_path_rec_to_kern,
 #define NO(name, verb, context, params, args)                \
 	WRAP(int, name, params, args, soft_is_ours(context), \
 	     soft_unsupported(context, verb), EOPNOTSUPP)
-#define NO_MINUS(name, verb, context, params, args)          \
-	WRAP(int, name, params, args, soft_is_ours(context), \
-	     (soft_unsupported(context, verb), -1), -1)
 #define NO_NULL(type, name, verb, context, params, args)               \
 	WRAP(struct type *, name, params, args, soft_is_ours(context), \
 	     soft_unsupported_null(context, verb), NULL)
@@ -69,18 +66,6 @@ NO_NULL(ibv_mr, ibv_reg_dmabuf_mr, "reg_dmabuf_mr", pd->context,
 	(struct ibv_pd * pd, uint64_t offset, size_t length, uint64_t iova,
 	 int fd, int access),
 	(pd, offset, length, iova, fd, access))
-NO(ibv_attach_mcast, "attach_mcast", qp->context,
-   (struct ibv_qp * qp, const union ibv_gid *gid, uint16_t lid), (qp, gid, lid))
-NO(ibv_detach_mcast, "detach_mcast", qp->context,
-   (struct ibv_qp * qp, const union ibv_gid *gid, uint16_t lid), (qp, gid, lid))
-NO_MINUS(ibv_init_ah_from_wc, "create_ah", context,
-	 (struct ibv_context * context, uint8_t port, struct ibv_wc *wc,
-	  struct ibv_grh *grh, struct ibv_ah_attr *attr),
-	 (context, port, wc, grh, attr))
-NO_NULL(ibv_ah, ibv_create_ah_from_wc, "create_ah", pd->context,
-	(struct ibv_pd * pd, struct ibv_wc *wc, struct ibv_grh *grh,
-	 uint8_t port),
-	(pd, wc, grh, port))
 NO(ibv_resolve_eth_l2_from_gid, "create_ah", context,
    (struct ibv_context * context, struct ibv_ah_attr *attr,
     uint8_t mac[ETHERNET_LL_SIZE], uint16_t *vid),

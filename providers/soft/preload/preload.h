@@ -122,8 +122,9 @@ struct soft_context {
 	struct soft_retry retry;
 
 	pthread_mutex_t lock;
-	struct soft_table events; /* struct soft_object */
-	struct soft_table mrs;	  /* struct soft_mr */
+	struct soft_table events;  /* struct soft_object */
+	struct soft_table mrs;	   /* struct soft_mr */
+	struct soft_table members; /* of multicast groups */
 	struct soft_pd *pds;
 	uint64_t generation; /* of ids and keys */
 };
@@ -224,7 +225,8 @@ struct soft_qp {
 	uint32_t mtu; /* bytes of a datagram */
 	struct soft_rq rq;
 	struct soft_sq sq;
-	bool has_ops; /* of ibv_wr_start(3) */
+	struct member *groups; /* by soft_sq.lock */
+	bool has_ops;	       /* of ibv_wr_start(3) */
 };
 
 /* an import is what it was imported from */
@@ -392,10 +394,22 @@ int soft_dealloc_mw(struct ibv_mw *mw);
 int soft_bind_mw(struct ibv_qp *qp, struct ibv_mw *mw,
 		 struct ibv_mw_bind *bind);
 
+/* ---- mcast.c ---- */
+
+int soft_attach_mcast(struct ibv_qp *qp, const union ibv_gid *gid,
+		      uint16_t lid);
+int soft_detach_mcast(struct ibv_qp *qp, const union ibv_gid *gid,
+		      uint16_t lid);
+
 /* ---- ah.c ---- */
 
 struct ibv_ah *soft_create_ah(struct ibv_pd *pd, struct ibv_ah_attr *attr);
 int soft_destroy_ah(struct ibv_ah *ah);
+int soft_init_ah_from_wc(struct ibv_context *context, uint8_t port,
+			 struct ibv_wc *wc, struct ibv_grh *grh,
+			 struct ibv_ah_attr *attr);
+struct ibv_ah *soft_create_ah_from_wc(struct ibv_pd *pd, struct ibv_wc *wc,
+				      struct ibv_grh *grh, uint8_t port);
 int soft_check_ah_attr(const struct sv_state *state,
 		       const struct ibv_ah_attr *attr);
 

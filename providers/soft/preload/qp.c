@@ -542,6 +542,7 @@ int soft_destroy_qp(struct ibv_qp *ibv)
 	if (error)
 		return soft_fail(error);
 	if (!soft_is_inherited(ctx)) {
+		soft_leave_groups(ctx, qp);
 		unpublish(ctx, qp);
 		soft_retry_never(qp);
 	}

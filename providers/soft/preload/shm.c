@@ -91,6 +91,7 @@ size_t sd_record_size(enum sd_table table)
 		[SD_CQS] = sizeof(struct sd_cq),
 		[SD_SRQS] = sizeof(struct sd_srq),
 		[SD_MRS] = sizeof(struct sd_mr),
+		[SD_MEMBERS] = sizeof(struct sd_member),
 	};
 
 	return sizes[table];

@@ -98,6 +98,15 @@ VERB(rereg_mr, mr->context,
 VERB(dereg_mr, mr->context, (struct ibv_mr * mr), (mr))
 VERB_NULL(ibv_ah, create_ah, pd->context,
 	  (struct ibv_pd * pd, struct ibv_ah_attr *attr), (pd, attr))
+VERB_MINUS(int, ibv_init_ah_from_wc, context,
+	   (struct ibv_context * context, uint8_t port, struct ibv_wc *wc,
+	    struct ibv_grh *grh, struct ibv_ah_attr *attr),
+	   (context, port, wc, grh, attr),
+	   soft_init_ah_from_wc(context, port, wc, grh, attr))
+VERB_NULL(ibv_ah, create_ah_from_wc, pd->context,
+	  (struct ibv_pd * pd, struct ibv_wc *wc, struct ibv_grh *grh,
+	   uint8_t port),
+	  (pd, wc, grh, port))
 VERB(destroy_ah, ah->context, (struct ibv_ah * ah), (ah))
 
 /* ---- completion queues ---- */
@@ -132,6 +141,12 @@ VERB(query_qp, qp->context,
      (qp, attr, mask, init))
 /* NULL: not made with ibv_create_qp_ex() and IBV_QP_INIT_ATTR_SEND_OPS_FLAGS */
 VERB_NULL(ibv_qp_ex, qp_to_qp_ex, qp->context, (struct ibv_qp * qp), (qp))
+VERB(attach_mcast, qp->context,
+     (struct ibv_qp * qp, const union ibv_gid *gid, uint16_t lid),
+     (qp, gid, lid))
+VERB(detach_mcast, qp->context,
+     (struct ibv_qp * qp, const union ibv_gid *gid, uint16_t lid),
+     (qp, gid, lid))
 VERB(destroy_qp, qp->context, (struct ibv_qp * qp), (qp))
 
 /* ---- shared receive queues ---- */
