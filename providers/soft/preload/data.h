@@ -213,6 +213,7 @@ struct soft_shm {
 
 	pthread_mutex_t mutex; /* guards the rest, with the flock */
 	pid_t pid;
+	int64_t seen_alive; /* when, by soft_now_ns() */
 	uint8_t *map;
 	size_t mapped;
 	struct soft_fifo fifos[SOFT_NUM_FIFOS];

@@ -26,6 +26,7 @@
 
 /* a living process holds the lock for as long as a copy takes */
 #define PATIENCE_NS 2000000000LL
+#define SEEN_NS	    1000000LL
 
 static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct soft_shm *all;
@@ -340,18 +341,26 @@ static int lock_file(struct soft_shm *shm)
 	return 0;
 }
 
+/*
+ * Asked once in a while only: a process id does not come again as soon as that, and
+ * what is copied to one that is gone fails.
+ */
 static bool is_alive(struct soft_shm *shm)
 {
 	struct flock owner = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	const struct sd_header *header = (void *)shm->map;
+	int64_t now = soft_now_ns();
 
 	if (header && header->magic != SD_MAGIC)
 		return false; /* its owner has closed it */
 	if (shm->is_own)
 		return !shm->closed;
+	if (now - shm->seen_alive < SEEN_NS)
+		return true;
 	if (fcntl(shm->fd, F_GETLK, &owner) || owner.l_type == F_UNLCK)
 		return false;
 	shm->pid = owner.l_pid;
+	shm->seen_alive = now;
 	return shm->pid > 0;
 }
 
