@@ -213,6 +213,14 @@ void soft_target_flush(struct soft_target *target)
 	}
 }
 
+void soft_target_end(struct soft_target *target)
+{
+	soft_target_flush(target);
+	if (target->qp->srq)
+		soft_notice(target->notices, IBV_EVENT_QP_LAST_WQE_REACHED,
+			    target->qp->object);
+}
+
 void soft_target_fail(struct soft_target *target, uint32_t event)
 {
 	if (target->qp->state == IBV_QPS_ERR)
@@ -221,10 +229,7 @@ void soft_target_fail(struct soft_target *target, uint32_t event)
 	__atomic_store_n(&target->qp->state, IBV_QPS_ERR, __ATOMIC_SEQ_CST);
 	if (event != SOFT_NO_EVENT)
 		soft_notice(target->notices, event, target->qp->object);
-	soft_target_flush(target);
-	if (target->qp->srq)
-		soft_notice(target->notices, IBV_EVENT_QP_LAST_WQE_REACHED,
-			    target->qp->object);
+	soft_target_end(target);
 }
 
 /* ---- memory ---- */

@@ -451,6 +451,8 @@ void soft_notice(struct soft_notices *notices, uint32_t type, uint64_t element);
 void soft_tell(struct soft_shm *shm, const struct soft_notices *notices);
 /* the QP is in error: everything posted is flushed */
 void soft_target_fail(struct soft_target *target, uint32_t event);
+/* it has just been set to that */
+void soft_target_end(struct soft_target *target);
 void soft_target_flush(struct soft_target *target);
 /* the next receive of it: copied; false: there is none */
 bool soft_target_peek(struct soft_target *target, struct soft_recv *recv);

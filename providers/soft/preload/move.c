@@ -162,8 +162,10 @@ static void refuse(struct message *m, const struct soft_recv *recv,
 
 	if (!is_reliable(m))
 		return;
+	/* who sees the completion finds the QP in that state */
+	__atomic_store_n(&m->target.qp->state, IBV_QPS_ERR, __ATOMIC_SEQ_CST);
 	soft_target_complete(&m->target, recv, &cqe);
-	soft_target_fail(&m->target, SOFT_NO_EVENT);
+	soft_target_end(&m->target);
 	fail(m, ours, 0);
 }
 

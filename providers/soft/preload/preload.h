@@ -443,8 +443,10 @@ int soft_query_qp(struct ibv_qp *qp, struct ibv_qp_attr *attr, int mask,
 		  struct ibv_qp_init_attr *init);
 struct ibv_qp_ex *soft_qp_to_qp_ex(struct ibv_qp *qp);
 int soft_destroy_qp(struct ibv_qp *qp);
-/* its soft_sq.lock is held: it goes to the error state by itself */
-void soft_qp_fail(struct soft_qp *qp);
+/* its soft_sq.lock is held: it goes to the error state by itself, if it is not */
+bool soft_qp_enter_error(struct soft_qp *qp);
+/* then, after the completion that says why, what it was to receive is flushed */
+void soft_qp_end(struct soft_qp *qp);
 /* of that number, in that slot, if it completes there; NULL: no more */
 struct soft_qp *soft_qp_of_cq(struct soft_context *ctx, uint32_t slot,
 			      uint32_t qpn, const struct ibv_cq *cq);

@@ -360,14 +360,32 @@ static void fail_locked(struct soft_qp *qp, struct soft_notices *notices)
 		soft_target_fail(&target, SOFT_NO_EVENT);
 }
 
-void soft_qp_fail(struct soft_qp *qp)
+bool soft_qp_enter_error(struct soft_qp *qp)
+{
+	struct soft_context *ctx = to_context(qp->ibv.context);
+	bool entered;
+
+	if (soft_shm_lock(ctx->shm))
+		return false;
+	entered = qp->shared->state != IBV_QPS_ERR;
+	__atomic_store_n(&qp->shared->state, IBV_QPS_ERR, __ATOMIC_SEQ_CST);
+	soft_shm_unlock(ctx->shm);
+	return entered;
+}
+
+void soft_qp_end(struct soft_qp *qp)
 {
 	struct soft_context *ctx = to_context(qp->ibv.context);
 	struct soft_notices notices = {};
+	struct soft_target target = { .shm = ctx->shm,
+				      .index = qp->index,
+				      .notices = &notices };
 
 	if (soft_shm_lock(ctx->shm))
 		return;
-	fail_locked(qp, &notices);
+	target.qp = soft_shm_record(ctx->shm, SD_QPS, qp->index);
+	if (target.qp)
+		soft_target_end(&target);
 	soft_shm_unlock(ctx->shm);
 	soft_tell(ctx->shm, &notices);
 }

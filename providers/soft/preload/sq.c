@@ -111,14 +111,21 @@ static void flush(struct soft_qp *qp)
 		complete(qp, &flushed);
 }
 
-/* RC ends for both directions, the others for what they send */
-static void fail(struct soft_qp *qp)
+/*
+ * RC ends for both directions, the others for what they send. Who sees the
+ * completion finds the QP in that state.
+ */
+static void fail(struct soft_qp *qp, const struct soft_outcome *outcome)
 {
-	if (qp->ibv.qp_type == IBV_QPT_RC)
-		soft_qp_fail(qp);
-	else
+	const bool both = qp->ibv.qp_type == IBV_QPT_RC;
+	const bool entered = both && soft_qp_enter_error(qp);
+
+	if (!both)
 		__atomic_store_n(&qp->shared->state, IBV_QPS_SQE,
 				 __ATOMIC_SEQ_CST);
+	complete(qp, outcome);
+	if (entered)
+		soft_qp_end(qp);
 	flush(qp);
 }
 
@@ -200,9 +207,10 @@ void soft_sq_run(struct soft_qp *qp)
 		if (outcome.again != SOFT_DONE &&
 		    !give_up_or_wait(qp, &outcome))
 			return;
-		complete(qp, &outcome);
-		if (outcome.status != IBV_WC_SUCCESS)
-			fail(qp);
+		if (outcome.status == IBV_WC_SUCCESS)
+			complete(qp, &outcome);
+		else
+			fail(qp, &outcome);
 	}
 }
 
