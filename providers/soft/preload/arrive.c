@@ -191,6 +191,9 @@ void soft_target_complete(struct soft_target *target,
 	cqe->stamp = cq->is_stamped ? soft_now_ns() : 0;
 	begin(target, rq, cq);
 	*at = *cqe;
+	if (target->shm->is_own)
+		atomic_fetch_add_explicit(&target->shm->arrived, 1,
+					  memory_order_release);
 	__atomic_store_n(&cq->tail, cq->tail + 1, __ATOMIC_SEQ_CST);
 	end(target, rq);
 	wake(target, cq, cqe);

@@ -2,8 +2,8 @@
 /*
  * What a CQ holds: two rings. One is in the own file; what was received, or
  * flushed of that, is put in there by whoever has the lock on it. The other one is
- * private: what this process's own sends came to. Between the two there is no
- * order, as there is none between work queues.
+ * private: what this process's own sends came to. Each entry of it says how many
+ * the other one had had before: so they are polled in the order they came.
  *
  * soft_cq_ring.lock guards both heads, put_lock the tail of the private ring; who
  * changes the rings themselves has both. Polling an empty CQ takes no lock and
@@ -165,12 +165,14 @@ static bool read_shared(struct soft_cq *cq, const struct sd_cqe *cqe,
 /* lock held */
 static bool take_shared(struct soft_cq *cq, struct ibv_wc *wc)
 {
+	struct soft_context *ctx = to_context(cq->ibv.context);
 	struct soft_cq_ring *ring = &cq->ring;
 	struct sd_cqe cqe;
 	bool is_good = false;
 
 	while (!is_good && ring->own &&
 	       ring->shared_head != shared_tail(ring)) {
+		atomic_load_explicit(&ctx->shm->arrived, memory_order_acquire);
 		cqe = *shared_at(ring, ring->shared_head);
 		__atomic_store_n(&ring->shared_head, ring->shared_head + 1,
 				 __ATOMIC_RELAXED);
@@ -221,6 +223,7 @@ void soft_cq_put(struct soft_cq *cq, const struct soft_cqe *cqe)
 	if (fits) {
 		at = &ring->own[ring->tail & (ring->num - 1)];
 		*at = *cqe;
+		at->after = shared_tail(ring);
 		at->stamp = ring->shared->is_stamped ? soft_now_ns() : 0;
 		__atomic_store_n(&ring->tail, ring->tail + 1, __ATOMIC_SEQ_CST);
 	}
@@ -265,13 +268,17 @@ bool soft_cq_is_empty(struct soft_cq *cq)
 		       shared_tail(ring);
 }
 
-/* neither ring keeps the other one waiting */
+static bool own_is_first(struct soft_cq_ring *ring)
+{
+	return ring->own && ring->head != own_tail(ring) &&
+	       (int64_t)(ring->own[ring->head & (ring->num - 1)].after -
+			 ring->shared_head) <= 0;
+}
+
+/* in the order they came, so that the reason comes before what it led to */
 bool soft_cq_take(struct soft_cq *cq, struct ibv_wc *wc)
 {
-	struct soft_cq_ring *ring = &cq->ring;
-
-	ring->own_first = !ring->own_first;
-	if (ring->own_first)
+	if (own_is_first(&cq->ring))
 		return take_own(cq, wc) || take_shared(cq, wc);
 	return take_shared(cq, wc) || take_own(cq, wc);
 }

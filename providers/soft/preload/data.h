@@ -208,6 +208,12 @@ struct soft_shm {
 	unsigned int process; /* soft_shm_process() that it is of */
 	bool is_own;	      /* of a context of this process */
 	atomic_bool closed;
+	/*
+	 * Completions put in by this process. Sender and receiver have the file
+	 * mapped at two addresses, of which the language does not know that
+	 * they are the same: what orders the data is this.
+	 */
+	atomic_uint arrived;
 	const struct sv_objects_header *marks;
 	struct soft_shm *next;
 
@@ -487,6 +493,7 @@ struct soft_cqe {
 	struct ibv_wc wc;
 	uint32_t qp;	  /* index */
 	uint64_t sent_to; /* what the SQ may forget */
+	uint64_t after;	  /* what the other ring had had by then */
 	uint64_t stamp;
 };
 
@@ -495,11 +502,11 @@ struct soft_cq_ring {
 	struct sd_cq *shared;
 	struct soft_region region;
 	uint32_t index;
-	uint32_t num;	       /* slots of each */
-	struct soft_cqe *own;  /* ring */
-	uint64_t head, tail;   /* of that */
-	uint64_t shared_head;  /* of the other */
-	bool own_first;	       /* the next time */
+	uint32_t num;	      /* slots of each */
+	struct soft_cqe *own; /* ring */
+	uint64_t head, tail;  /* of that */
+	uint64_t shared_head; /* of the other */
+
 	uint64_t stamp;	       /* of what was taken last */
 	struct ibv_wc current; /* while it is polled by parts */
 };
