@@ -203,6 +203,7 @@ struct soft_shm {
 	atomic_uint refs;
 	dev_t dev;
 	ino_t ino;
+	int atomics; /* the device's file, whose lock is for them; -1: not yet */
 	int fd, contexts; /* the file; the directory that contexts/ID is in */
 	char id[32];
 	unsigned int process; /* soft_shm_process() that it is of */
@@ -253,6 +254,9 @@ void soft_shm_put(struct soft_shm *shm);
 /* 0; ETIMEDOUT: someone has it and does not let go; ESRCH: its owner is gone */
 int soft_shm_lock(struct soft_shm *shm);
 void soft_shm_unlock(struct soft_shm *shm);
+/* the same, inside that */
+int soft_shm_lock_atomics(struct soft_shm *shm);
+void soft_shm_unlock_atomics(struct soft_shm *shm);
 /* lock held; NULL: not within the file. Good as long as the lock is held */
 void *soft_shm_at(struct soft_shm *shm, uint64_t offset, size_t size);
 void *soft_shm_record(struct soft_shm *shm, enum sd_table table,

@@ -346,7 +346,7 @@ static uint64_t change_here(const struct soft_send *send, uint64_t *at)
 	return old;
 }
 
-/* one after another, since all who do so have the lock: IBV_ATOMIC_HCA */
+/* not for who looks at his own memory: IBV_ATOMIC_HCA */
 static int change_there(struct message *m, const struct iovec *remote,
 			uint64_t *old)
 {
@@ -385,10 +385,16 @@ static void do_atomic(struct message *m)
 	}
 	if (!reach(m, IBV_ACCESS_REMOTE_ATOMIC, &remote))
 		return;
+	error = soft_shm_lock_atomics(m->target.shm);
+	if (error) {
+		lose(m);
+		return;
+	}
 	if (m->target.shm->is_own && (uintptr_t)remote.iov_base % 8 == 0)
 		old = change_here(m->send, remote.iov_base);
 	else
 		error = change_there(m, &remote, &old);
+	soft_shm_unlock_atomics(m->target.shm);
 	if (error)
 		copy_failed(m, NULL, error);
 	else

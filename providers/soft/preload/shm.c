@@ -55,7 +55,9 @@ static void close_fds(struct soft_shm *shm)
 		close(shm->fd);
 	if (shm->contexts >= 0)
 		close(shm->contexts);
-	shm->fd = shm->contexts = -1;
+	if (shm->atomics >= 0)
+		close(shm->atomics);
+	shm->fd = shm->contexts = shm->atomics = -1;
 }
 
 static void close_all(struct soft_shm *shm)
@@ -156,7 +158,7 @@ struct soft_shm *soft_shm_new(int contexts, const char *id)
 	if (!shm)
 		return NULL;
 	atomic_init(&shm->refs, 1);
-	shm->fd = -1;
+	shm->fd = shm->atomics = -1;
 	shm->process = soft_shm_process();
 	for (i = 0; i < SOFT_NUM_FIFOS; i++)
 		shm->fifos[i].fd = -1;
@@ -320,13 +322,13 @@ struct soft_shm *soft_shm_open(int contexts, const char *id)
 /* ---- the lock ---- */
 
 /* a stopped process may have it for ever: like a link that is silent */
-static int lock_file(struct soft_shm *shm)
+static int lock_file(int fd)
 {
 	const struct timespec pause = { .tv_nsec = 20000 };
 	int64_t until = 0;
 	unsigned int tries;
 
-	for (tries = 0; flock(shm->fd, LOCK_EX | LOCK_NB); tries++) {
+	for (tries = 0; flock(fd, LOCK_EX | LOCK_NB); tries++) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return errno;
 		if (!until)
@@ -397,7 +399,7 @@ int soft_shm_lock(struct soft_shm *shm)
 	if (shm->process != soft_shm_process())
 		return ESRCH;
 	pthread_mutex_lock(&shm->mutex);
-	error = lock_file(shm);
+	error = lock_file(shm->fd);
 	if (!error && (!is_alive(shm) || !follow_growth(shm) ||
 		       __atomic_load_n(&shm->marks->fatal, __ATOMIC_ACQUIRE))) {
 		flock(shm->fd, LOCK_UN);
@@ -414,4 +416,22 @@ void soft_shm_unlock(struct soft_shm *shm)
 {
 	flock(shm->fd, LOCK_UN);
 	pthread_mutex_unlock(&shm->mutex);
+}
+
+/*
+ * The same memory may be registered in several contexts: so atomics are one after
+ * another for all of the device.
+ */
+int soft_shm_lock_atomics(struct soft_shm *shm)
+{
+	if (shm->atomics < 0)
+		shm->atomics =
+			openat(shm->contexts, "../atomics",
+			       O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return shm->atomics < 0 ? errno : lock_file(shm->atomics);
+}
+
+void soft_shm_unlock_atomics(struct soft_shm *shm)
+{
+	flock(shm->atomics, LOCK_UN);
 }
