@@ -35,7 +35,7 @@ static void post(struct traffic *t)
 		t->error = end_send(&t->end, 1, 0, 4096);
 	if (!t->error)
 		t->error = end_rdma(&t->end, 2, IBV_WR_RDMA_WRITE, 0, 65536,
-				    &t->peer, 0);
+				    &t->peer, 1 << 19);
 }
 
 static void *flow_on(void *arg)
