@@ -22,9 +22,9 @@ group_why() {
 apt_packages() {
 	case $1 in
 	build) echo gcc libc6-dev cmake ninja-build pkg-config libibverbs-dev \
-		libjansson-dev ibverbs-providers ;;
+		librdmacm-dev libjansson-dev ibverbs-providers ;;
 	test) echo g++ libcmocka-dev pandoc valgrind jq git ibverbs-utils \
-		libevent-dev libglib2.0-dev ;;
+		rdmacm-utils libevent-dev libglib2.0-dev ;;
 	bench) echo liburcu-dev ;;
 	plot) echo gnuplot-nox jq ;;
 	lint) echo clang clang-format shellcheck ;;
@@ -40,10 +40,10 @@ apt_packages() {
 dnf_packages() {
 	case $1 in
 	build) echo gcc glibc-devel cmake ninja-build pkgconf-pkg-config \
-		rdma-core-devel libibverbs jansson-devel ;;
+		rdma-core-devel libibverbs librdmacm jansson-devel ;;
 	test) echo gcc-c++ libcmocka-devel pandoc valgrind jq \
 		git libasan libubsan libtsan libibverbs-utils \
-		libevent-devel glib2-devel ;;
+		librdmacm-utils libevent-devel glib2-devel ;;
 	bench) echo userspace-rcu-devel ;;
 	plot) echo gnuplot jq ;;
 	lint) echo clang clang-tools-extra ShellCheck ;;

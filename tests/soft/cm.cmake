@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# rdma_cm on softverbs
+if(TARGET softverbs-rdmacm)
+	# the sanitizer's runtime, if there is one, stays the first
+	string(REPLACE "$<TARGET_FILE:softverbs-preload>"
+		"$<TARGET_FILE:softverbs-rdmacm>:$<TARGET_FILE:softverbs-preload>"
+		CM_PRELOAD "${SOFT_PRELOAD}")
+
+	pkg_check_modules(RDMACM REQUIRED IMPORTED_TARGET librdmacm)
+
+	# cm_test(NAME): NAME.c under both interposers
+	function(cm_test NAME)
+		add_executable(soft_${NAME} ${NAME}.c cm_test.c soft_test.c)
+		target_compile_definitions(soft_${NAME} PRIVATE _GNU_SOURCE)
+		target_link_libraries(soft_${NAME} PRIVATE softverbs
+			PkgConfig::CMOCKA PkgConfig::RDMACM PkgConfig::IBVERBS
+			Threads::Threads)
+		add_dependencies(soft_${NAME} softverbs-preload softverbs-rdmacm)
+		add_test(NAME soft_${NAME} COMMAND soft_${NAME})
+		set_tests_properties(soft_${NAME} PROPERTIES TIMEOUT 300
+			LABELS "soft;no-valgrind"
+			ENVIRONMENT "LD_PRELOAD=${CM_PRELOAD}")
+	endfunction()
+
+	cm_test(test_cm_connect)
+endif()
