@@ -14,6 +14,7 @@
 #include "command.h"
 
 #define INTERPOSER "softverbs/libsoftverbs-preload.so"
+#define RDMACM	   "libsoftverbs-rdmacm.so" /* beside it, if at all */
 
 /* the directory that this command is in; 0: not known */
 static size_t own_dir(char *buf, size_t size)
@@ -57,14 +58,29 @@ static char *find_interposer(void)
 	return path;
 }
 
+/* rdma_cm, and then a colon; nothing where it was not built or is not there */
+static void find_rdmacm(const char *interposer, char *buf, size_t size)
+{
+	int len = strrchr(interposer, '/') - interposer;
+
+	if ((size_t)snprintf(buf, size, "%.*s/" RDMACM, len, interposer) >=
+		    size ||
+	    access(buf, R_OK))
+		buf[0] = '\0';
+	else
+		strcat(buf, ":");
+}
+
 /* ours first, then what was there */
 char *cmd_preload(void)
 {
 	const char *old = getenv("LD_PRELOAD");
 	char *path = find_interposer(), *value;
+	char rdmacm[PATH_MAX + sizeof(RDMACM)];
 
 	if (!path)
 		return NULL;
+	find_rdmacm(path, rdmacm, sizeof(rdmacm) - 1);
 	if (strpbrk(path, ": \t\n")) {
 		cmd_fail(path, "LD_PRELOAD cannot say a path with blanks or "
 			       "colons; install softverbs elsewhere");
@@ -73,8 +89,8 @@ char *cmd_preload(void)
 	}
 	if (old && strstr(old, INTERPOSER))
 		value = strdup(old);
-	else if (asprintf(&value, "%s%s%s", path, old && *old ? ":" : "",
-			  old ? old : "") < 0)
+	else if (asprintf(&value, "%s%s%s%s", rdmacm, path,
+			  old && *old ? ":" : "", old ? old : "") < 0)
 		value = NULL;
 	if (!value)
 		cmd_fail_errno("LD_PRELOAD", ENOMEM);
