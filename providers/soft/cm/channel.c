@@ -206,24 +206,42 @@ static struct cm_event *take(struct cm_channel *channel)
 	return event;
 }
 
+/* lock held: it may have been destroyed while we waited */
+static bool is_known(const struct cm_channel *channel)
+{
+	const struct cm_channel *at = channels;
+
+	while (at && at != channel)
+		at = at->next;
+	return at;
+}
+
 /* an errno value */
+static int try_take(struct cm_channel *channel, struct cm_event **event)
+{
+	int error = 0;
+
+	pthread_mutex_lock(&cm_lock);
+	*event = NULL;
+	if (!is_known(channel))
+		error = EBADF;
+	else if (channel->stale)
+		error = ENODEV;
+	else
+		*event = take(channel);
+	pthread_mutex_unlock(&cm_lock);
+	return error;
+}
+
 static int take_or_wait(struct cm_channel *channel, struct cm_event **event)
 {
-	bool stale;
+	int fd = channel->ibv.fd, error;
 	char token;
 
-	for (;;) {
-		pthread_mutex_lock(&cm_lock);
-		stale = channel->stale;
-		*event = stale ? NULL : take(channel);
-		pthread_mutex_unlock(&cm_lock);
-		if (stale)
-			return ENODEV;
-		if (*event)
-			return 0;
-		if (recv(channel->ibv.fd, &token, 1, MSG_PEEK) < 0)
+	while (!(error = try_take(channel, event)) && !*event)
+		if (recv(fd, &token, 1, MSG_PEEK) < 0)
 			return errno;
-	}
+	return error;
 }
 
 int cm_get_event(struct rdma_event_channel *channel, struct rdma_cm_event **ibv)

@@ -166,20 +166,6 @@ int cm_bind_addr(struct rdma_cm_id *ibv, struct sockaddr *addr)
 
 /* ---- resolving ---- */
 
-/* what is bound to no address yet is bound to that of its device */
-static int choose_source(struct cm_id *id)
-{
-	uint16_t port = id->src.port ? id->src.port : cm_port_ephemeral();
-
-	if (!id->src.family || cm_address_is_any(&id->src)) {
-		/* a machine reaches itself from the address it goes to */
-		id->src = id->dst;
-		id->src.port = port;
-	}
-	id->src.port = port;
-	return id->place.dev ? 0 : cm_id_settle(id, &id->src);
-}
-
 /* "any" is this machine, as with TCP */
 static void to_loopback(struct cm_address *address)
 {
@@ -192,16 +178,40 @@ static void to_loopback(struct cm_address *address)
 	memcpy(address->ip, loopback.ip, sizeof(address->ip));
 }
 
+static bool is_multicast(const struct cm_address *address)
+{
+	return address->family == 4 ? address->ip[12] >> 4 == 0xe :
+				      address->ip[0] == 0xff;
+}
+
+/* a machine reaches itself from the address it goes to; a group from its own */
+static void choose_source(struct cm_id *id)
+{
+	uint16_t port = id->src.port ? id->src.port : cm_port_ephemeral();
+
+	if (!id->src.family || cm_address_is_any(&id->src)) {
+		id->src = id->dst;
+		if (is_multicast(&id->dst))
+			memset(id->src.ip + (id->dst.family == 4 ? 12 : 0), 0,
+			       id->dst.family == 4 ? 4 : 16);
+		to_loopback(&id->src);
+	}
+	id->src.port = port;
+}
+
 static int resolve(struct cm_id *id, const struct cm_address *dst)
 {
-	int error;
+	int error = 0;
 
 	id->dst = *dst;
 	to_loopback(&id->dst);
-	error = check_local(&id->dst);
+	if (!is_multicast(&id->dst))
+		error = check_local(&id->dst);
 	if (error)
 		return error == EADDRNOTAVAIL ? EHOSTUNREACH : error;
-	error = choose_source(id);
+	choose_source(id);
+	if (!id->place.dev)
+		error = cm_id_settle(id, &id->src);
 	if (!error)
 		cm_id_show_place(id);
 	return error;
