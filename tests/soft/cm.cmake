@@ -29,4 +29,8 @@ if(TARGET softverbs-rdmacm)
 	cm_test(test_cm_end)
 	cm_test(test_cm_address)
 	cm_test(test_cm_many)
+	# a child of a process with threads has none under ThreadSanitizer
+	if(NOT IBC_SANITIZE MATCHES thread)
+		cm_test(test_cm_kill)
+	endif()
 endif()

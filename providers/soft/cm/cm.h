@@ -264,8 +264,8 @@ int cm_destroy_id(struct rdma_cm_id *id);
 int cm_migrate_id(struct rdma_cm_id *id, struct rdma_event_channel *channel);
 int cm_set_option(struct rdma_cm_id *id, int level, int name, void *value,
 		  size_t len);
-/* without the memory of a channel; NULL: none */
-struct cm_id *cm_id_new(struct cm_channel *channel, void *context,
+/* NULL: no memory */
+struct cm_id *cm_id_new(struct rdma_event_channel *channel, void *context,
 			enum rdma_port_space ps);
 /* lock held: one that the program never knew of; cm_ids_sweep() frees it */
 void cm_id_bury(struct cm_id *id);

@@ -175,22 +175,28 @@ static struct cm_device *get_open(const struct wanted *wanted)
 	return dev;
 }
 
+/* lock held: with the first reference */
+static void add_device(struct cm_device *dev)
+{
+	dev->refs = 1;
+	dev->next = devices;
+	devices = dev;
+	cm_watch_devices(dev->fabric);
+	/* it may have gone before we knew of it */
+	cm_devices_check();
+}
+
 static int get_device(const struct wanted *wanted, struct cm_device **found)
 {
 	struct cm_device *dev;
 
 	pthread_mutex_lock(&open_lock);
 	dev = get_open(wanted);
-	if (!dev)
+	if (!dev) {
 		dev = make_device(wanted);
-	if (dev && !dev->refs) {
 		pthread_mutex_lock(&cm_lock);
-		dev->refs = 1;
-		dev->next = devices;
-		devices = dev;
-		cm_watch_devices(dev->fabric);
-		/* it may have gone before we knew of it */
-		cm_devices_check();
+		if (dev)
+			add_device(dev);
 		pthread_mutex_unlock(&cm_lock);
 	}
 	pthread_mutex_unlock(&open_lock);

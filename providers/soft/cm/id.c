@@ -17,14 +17,14 @@ static enum ibv_qp_type default_qp_type(enum rdma_port_space ps)
 							  IBV_QPT_RC;
 }
 
-struct cm_id *cm_id_new(struct cm_channel *channel, void *context,
+struct cm_id *cm_id_new(struct rdma_event_channel *channel, void *context,
 			enum rdma_port_space ps)
 {
 	struct cm_id *id = calloc(1, sizeof(*id));
 
 	if (!id)
 		return NULL;
-	id->ibv.channel = &channel->ibv;
+	id->ibv.channel = channel;
 	id->ibv.context = context;
 	id->ibv.ps = ps;
 	id->ibv.qp_type = default_qp_type(ps);
@@ -103,7 +103,7 @@ int cm_create_id(struct rdma_event_channel *channel, struct rdma_cm_id **ibv,
 		channel = own = cm_create_event_channel();
 	if (!channel)
 		return -1;
-	id = cm_id_new((struct cm_channel *)channel, context, ps);
+	id = cm_id_new(channel, context, ps);
 	error = id ? 0 : ENOMEM;
 	if (!error) {
 		pthread_mutex_lock(&cm_lock);
