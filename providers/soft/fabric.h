@@ -16,6 +16,7 @@
  *		comp-N		FIFOs: its completion channels
  *		objects		pid, marks, numbers of its objects; mapped
  *   class/infiniband/NAME/node_guid	the names that are taken
+ *   cm/			of rdma_cm: ports, as sockets; see cm/port.c
  *   removed/INDEX/		a removed device that is still held
  *   new/			devices being made; if there is anything, whoever
  *				changed names last was killed on the way

@@ -33,4 +33,17 @@ if(TARGET softverbs-rdmacm)
 	if(NOT IBC_SANITIZE MATCHES thread)
 		cm_test(test_cm_kill)
 	endif()
+
+	add_test(NAME soft_cm_wrappers
+		COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/check-cm-wrappers.sh
+		$<TARGET_FILE:softverbs-rdmacm>)
+	set_tests_properties(soft_cm_wrappers PROPERTIES
+		LABELS "soft;no-valgrind")
+	if(NOT IBC_SANITIZE)
+		add_test(NAME soft_cm_programs
+			COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/test-cm-programs.sh
+			$<TARGET_FILE:softverbs-cmd>)
+		set_tests_properties(soft_cm_programs PROPERTIES TIMEOUT 300
+			LABELS "soft;no-valgrind" SKIP_RETURN_CODE 77)
+	endif()
 endif()

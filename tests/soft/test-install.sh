@@ -22,6 +22,11 @@ works() {
 	preload=$(sed -n "s/^export LD_PRELOAD='\(.*\)'$/\1/p" <<<"$out")
 	[[ $preload == "$2"/*softverbs/libsoftverbs-preload.so ]] ||
 		complain "$command: the interposer is $preload"
+	# rdma_cm's before it, where it was built
+	if [ -e "$build/lib/softverbs/libsoftverbs-rdmacm.so" ]; then
+		[[ $preload == "$2"/*softverbs/libsoftverbs-rdmacm.so:* ]] ||
+			complain "$command: without rdma_cm: $preload"
+	fi
 	call 0 run -n 2 -- sh -c 'echo "$LD_PRELOAD"'
 	[ "$out" = "$preload" ] || complain "$command run: $out"
 	# by another way to it
@@ -48,6 +53,13 @@ works "$temp/moved/$bindir" "$temp/moved"
 prefix=(--prefix /opt/softverbs)
 install_to env DESTDIR="$temp/dest"
 works "$temp/dest/opt/softverbs/$bindir" "$temp/dest"
+
+# rdma_cm alone is missed by nobody
+command=$temp/moved/$bindir/softverbs
+find "$temp/moved" -name libsoftverbs-rdmacm.so -delete
+call 0 run -- sh -c 'echo "$LD_PRELOAD"'
+[[ $out == *softverbs/libsoftverbs-preload.so && $out != *rdmacm* ]] ||
+	complain "without rdma_cm: $out"
 
 # not there, and where LD_PRELOAD could not say it
 command=$temp/moved/$bindir/softverbs

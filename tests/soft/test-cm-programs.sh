@@ -1,0 +1,67 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+# shellcheck disable=SC2016 # words for the shell that is run
+#
+# test-cm-programs.sh SOFTVERBS: unmodified programs of librdmacm make their
+# connections on softverbs. Only what needs no data to flow.
+set -uo pipefail
+
+softverbs=$(readlink -f "$1")
+# A sanitizer's runtime would have to come before the interposer.
+unset LD_PRELOAD LD_LIBRARY_PATH SOFTVERBS_DIR SOFTVERBS_CM
+export LC_ALL=C
+failed=0
+
+for tool in ucmatose udaddy cmtime; do
+	command -v $tool >/dev/null && continue
+	echo "skipped: needs $tool"
+	exit 77
+done
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+# meet WHAT SERVER CLIENT: both end well, the client once the server has its port
+meet() {
+	export SERVER=$2 CLIENT=$3 LOG=$tmp/log
+	if timeout 120 "$softverbs" run -n 2 -- bash -c '
+		$SERVER >"$LOG" 2>&1 &
+		until compgen -G "$SOFTVERBS_DIR/cm/0*" >/dev/null; do
+			kill -0 $! 2>/dev/null || exit 1
+		done
+		$CLIENT >>"$LOG" 2>&1 && wait $!'; then
+		echo "ok: $1"
+	else
+		echo "FAILED: $1"
+		cat "$tmp/log"
+		failed=1
+	fi
+}
+
+meet "a hundred connections" "ucmatose -C 0 -c 100" \
+	"ucmatose -C 0 -c 100 -s 127.0.0.1"
+meet "to IPv6" "ucmatose -C 0 -c 3 -f ip6 -b ::1" \
+	"ucmatose -C 0 -c 3 -f ip6 -s ::1"
+meet "another channel" "ucmatose -C 0 -c 3 -m" "ucmatose -C 0 -c 3 -m -s 127.0.0.1"
+meet "datagrams" "udaddy -C 0 -c 5" "udaddy -C 0 -c 5 -s 127.0.0.1"
+export SOFTVERBS_CM='192.0.2.1=soft1 *=soft0'
+meet "an address of nobody else" "ucmatose -C 0 -b 192.0.2.1" \
+	"ucmatose -C 0 -s 192.0.2.1"
+unset SOFTVERBS_CM
+
+# it serves until it is told to stop
+"$softverbs" run -- bash -c '
+	timeout 60 cmtime -c 50 >/dev/null 2>&1 &
+	until compgen -G "$SOFTVERBS_DIR/cm/0*" >/dev/null; do
+		kill -0 $! 2>/dev/null || exit 1
+	done
+	timeout 60 cmtime -c 50 -s 127.0.0.1
+	status=$?
+	kill $!
+	wait
+	exit $status' >"$tmp/log" 2>&1 &&
+	[ "$(grep -c '^\(connect\|disconnect\|destroy\) *:' "$tmp/log")" = 3 ] || {
+	echo "FAILED: cmtime"
+	cat "$tmp/log"
+	failed=1
+}
+exit $failed
