@@ -4,7 +4,8 @@
  *
  * A fabric is a directory. Programs that run with the interposer and
  * SOFTVERBS_DIR (softverbs(1) `run` and `env` set both) find the fabric's
- * devices through libibverbs. These functions are what the softverbs command
+ * devices through libibverbs, and through librdmacm by the IP addresses that
+ * SOFTVERBS_CM gives to them. These functions are what the softverbs command
  * does, for C programs; no special right is needed but to be the directory's
  * owner. The program itself need not run under the interposer.
  *

@@ -248,8 +248,13 @@ exports_of() {
 
 exports_of
 [ "$dir" = "$temp/fabric" ] || complain "env without --dir: $dir"
-[[ $preload == /*/softverbs/libsoftverbs-preload.so && -r $preload ]] ||
+[[ $preload == /*/softverbs/libsoftverbs-preload.so ]] ||
 	complain "env: LD_PRELOAD is $preload"
+# with or without rdma_cm's, which stands before it
+for file in ${preload//:/ }; do
+	[[ $file == /*/softverbs/libsoftverbs-*.so && -r $file ]] ||
+		complain "env: LD_PRELOAD has $file"
+done
 ours=$preload
 LD_PRELOAD=libm.so.6 exports_of
 [ "$preload" = "$ours:libm.so.6" ] || complain "env: LD_PRELOAD is $preload"
