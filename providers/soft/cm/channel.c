@@ -45,17 +45,25 @@ struct rdma_event_channel *cm_create_event_channel(void)
 	return &channel->ibv;
 }
 
-/* the program has destroyed its ids, so nothing is queued */
+/*
+ * The program has destroyed its ids, so nothing is queued. A thread that waits
+ * for an event is not woken, as with the kernel: programs end the process in such
+ * a thread when it gets an error. So its socket is left, and the channel with it.
+ */
 void cm_destroy_event_channel(struct rdma_event_channel *ibv)
 {
 	struct cm_channel *channel = to_channel(ibv);
+	bool waiting;
 
 	pthread_mutex_lock(&cm_lock);
 	*channel->at = channel->next;
 	if (channel->next)
 		channel->next->at = channel->at;
+	waiting = channel->waiting && !channel->stale;
 	pthread_mutex_unlock(&cm_lock);
 	close(channel->ibv.fd);
+	if (waiting)
+		return;
 	close(channel->token);
 	free(channel);
 }
@@ -216,31 +224,44 @@ static bool is_known(const struct cm_channel *channel)
 	return at;
 }
 
-/* an errno value */
+/* lock held; an errno value; none and no event: wait */
 static int try_take(struct cm_channel *channel, struct cm_event **event)
 {
-	int error = 0;
-
-	pthread_mutex_lock(&cm_lock);
 	*event = NULL;
 	if (!is_known(channel))
-		error = EBADF;
-	else if (channel->stale)
-		error = ENODEV;
-	else
-		*event = take(channel);
+		return EBADF;
+	if (channel->stale)
+		return ENODEV;
+	*event = take(channel);
+	return 0;
+}
+
+/* releases the lock meanwhile; then the channel may be gone */
+static int wait_readable(struct cm_channel *channel)
+{
+	int fd = channel->ibv.fd, error;
+	char token;
+
+	channel->waiting++;
 	pthread_mutex_unlock(&cm_lock);
+	error = recv(fd, &token, 1, MSG_PEEK) < 0 ? errno : 0;
+	pthread_mutex_lock(&cm_lock);
+	if (is_known(channel))
+		channel->waiting--;
 	return error;
 }
 
 static int take_or_wait(struct cm_channel *channel, struct cm_event **event)
 {
-	int fd = channel->ibv.fd, error;
-	char token;
+	int error;
 
-	while (!(error = try_take(channel, event)) && !*event)
-		if (recv(fd, &token, 1, MSG_PEEK) < 0)
-			return errno;
+	pthread_mutex_lock(&cm_lock);
+	do {
+		error = try_take(channel, event);
+		if (!error && !*event)
+			error = wait_readable(channel);
+	} while (!error && !*event);
+	pthread_mutex_unlock(&cm_lock);
 	return error;
 }
 

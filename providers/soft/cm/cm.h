@@ -107,6 +107,7 @@ struct cm_channel {
 	struct rdma_event_channel ibv; /* first */
 	int token; /* the end that makes the other readable */
 	bool stale;
+	unsigned int waiting; /* threads */
 	struct cm_event *head, **tail;
 	struct cm_channel *next, **at; /* of all, for a fork */
 };

@@ -23,10 +23,15 @@ struct softverbs *cm_fabric(void)
 	return sv_open_existing(NULL);
 }
 
-/* in the child: who held it is not there */
+/*
+ * In the child, with cm_lock: who held the other lock is not there. Verbs do
+ * nothing on contexts of the parent, so the child opens devices of its own; what
+ * it has inherited stays as it is until it ends.
+ */
 void cm_devices_forked(void)
 {
 	pthread_mutex_init(&open_lock, NULL);
+	devices = NULL;
 }
 
 /* ---- which one ---- */
