@@ -388,6 +388,7 @@ struct soft_sq {
 
 	/* the one at head did not arrive, so often */
 	unsigned int tries;
+	int64_t looked; /* ns, since the last try that counts */
 	enum soft_again again;
 
 	/* guarded by the context's soft_retry.lock */

@@ -11,7 +11,8 @@
 
 #include "preload.h"
 
-#define US 1000LL /* in ns */
+#define US	      1000LL /* in ns */
+#define FIRST_LOOK_NS (50 * US)
 
 int soft_sq_init(struct soft_qp *qp, const struct ibv_qp_init_attr *init)
 {
@@ -46,6 +47,7 @@ void soft_sq_reset(struct soft_qp *qp)
 	sq->head = sq->tail = 0;
 	atomic_store(&sq->freed, 0);
 	sq->tries = 0;
+	sq->looked = 0;
 	sq->again = SOFT_DONE;
 	soft_route_drop(&sq->route);
 }
@@ -97,6 +99,7 @@ static void complete(struct soft_qp *qp, const struct soft_outcome *outcome)
 	};
 
 	sq->tries = 0;
+	sq->looked = 0;
 	sq->again = SOFT_DONE;
 	if (sq->sig_all || send->flags & IBV_SEND_SIGNALED ||
 	    outcome->status != IBV_WC_SUCCESS)
@@ -150,6 +153,25 @@ static int64_t timeout_ns(uint8_t timeout)
 	return timeout ? 4096LL << timeout : 4096LL << 14;
 }
 
+/*
+ * A receiver says how long it wants to be left alone, and a path how long an answer
+ * may take. Asking is cheap here, so it is asked in between, less and less often;
+ * that does not count.
+ */
+static int64_t next_look(struct soft_sq *sq, int64_t period)
+{
+	int64_t ns = sq->looked ? sq->looked : FIRST_LOOK_NS;
+
+	if (sq->looked + ns >= period) {
+		ns = period - sq->looked;
+		sq->looked = 0;
+		sq->tries++;
+	} else {
+		sq->looked += ns;
+	}
+	return ns;
+}
+
 /* how often the head may be tried, and when next; false: no more */
 static bool may_try_again(struct soft_qp *qp, const struct soft_outcome *o,
 			  int64_t *ns, enum ibv_wc_status *status)
@@ -157,23 +179,29 @@ static bool may_try_again(struct soft_qp *qp, const struct soft_outcome *o,
 	struct soft_sq *sq = &qp->sq;
 	bool for_ever;
 	unsigned int most;
+	int64_t period;
 
-	if (sq->again != o->again)
+	if (sq->again != o->again) {
 		sq->tries = 0;
+		sq->looked = 0;
+	}
 	sq->again = o->again;
 	if (o->again == SOFT_NOT_READY) {
 		most = qp->attr.rnr_retry;
 		for_ever = most == 7;
-		*ns = rnr_ns(o->rnr_timer);
+		period = rnr_ns(o->rnr_timer);
 		*status = IBV_WC_RNR_RETRY_EXC_ERR;
 	} else {
-		most = qp->attr.retry_cnt;
+		/* the answer to the last one is waited for, too */
+		most = qp->attr.retry_cnt + 1;
 		for_ever = !qp->attr.timeout;
-		*ns = timeout_ns(qp->attr.timeout);
+		period = timeout_ns(qp->attr.timeout);
 		*status = IBV_WC_RETRY_EXC_ERR;
 	}
-	/* the answer to the last one is waited for, too */
-	return for_ever || sq->tries++ < most + (o->again == SOFT_NO_ANSWER);
+	if (!for_ever && sq->tries >= most && !sq->looked)
+		return false;
+	*ns = next_look(sq, period);
+	return true;
 }
 
 /* false: it waits */
