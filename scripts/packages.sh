@@ -24,7 +24,8 @@ apt_packages() {
 	build) echo gcc libc6-dev cmake ninja-build pkg-config libibverbs-dev \
 		librdmacm-dev libjansson-dev ibverbs-providers ;;
 	test) echo g++ libcmocka-dev pandoc valgrind jq git ibverbs-utils \
-		rdmacm-utils libevent-dev libglib2.0-dev ;;
+		rdmacm-utils perftest libfabric-bin iproute2 libevent-dev \
+		libglib2.0-dev ;;
 	bench) echo liburcu-dev ;;
 	plot) echo gnuplot-nox jq ;;
 	lint) echo clang clang-format shellcheck ;;
@@ -43,7 +44,8 @@ dnf_packages() {
 		rdma-core-devel libibverbs librdmacm jansson-devel ;;
 	test) echo gcc-c++ libcmocka-devel pandoc valgrind jq \
 		git libasan libubsan libtsan libibverbs-utils \
-		librdmacm-utils libevent-devel glib2-devel ;;
+		librdmacm-utils perftest libfabric iproute libevent-devel \
+		glib2-devel ;;
 	bench) echo userspace-rcu-devel ;;
 	plot) echo gnuplot jq ;;
 	lint) echo clang clang-tools-extra ShellCheck ;;
