@@ -5,12 +5,16 @@
  * two talk over a socket, a struct at a time.
  */
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -253,6 +257,59 @@ static void sums(void **state)
 	}
 }
 
+/* ---- where copying is forbidden ---- */
+
+static void forbid(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_writev, 1,
+			 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+	};
+	struct sock_fprog program = { sizeof(filter) / sizeof(filter[0]),
+				      filter };
+
+	assert_int_equal(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	assert_int_equal(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program),
+			 0);
+}
+
+static void without_rights(int fd)
+{
+	struct address peer;
+	struct ibv_wc wc;
+	struct end end;
+
+	forbid();
+	end_open(&end, "soft0", &rc);
+	meet(&end, fd, &peer, &rc);
+	assert_int_equal(end_rdma(&end, 1, IBV_WR_RDMA_WRITE, 0, 64, &peer, 0),
+			 0);
+	wc = end_poll(&end);
+	assert_int_equal(wc.status, IBV_WC_LOC_QP_OP_ERR);
+	assert_int_equal(wc.vendor_err, EPERM);
+	wait_for_end(fd);
+	end_close(&end);
+}
+
+/* who may not is told by the completion, and the other one does not notice */
+static void forbidden(void **state)
+{
+	struct child child = start(without_rights);
+	struct address peer;
+	struct end end;
+
+	(void)state;
+	end_open(&end, "soft0", &rc);
+	meet(&end, child.fd, &peer, &rc);
+	end_child(&child, 0);
+	assert_int_equal(end_state(&end), IBV_QPS_RTS);
+	end_close(&end);
+}
+
 /* ---- who dies ---- */
 
 static void busy(int fd)
@@ -380,7 +437,7 @@ static void forks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(one_sided), TEST(echoes),	TEST(sums),
+		TEST(one_sided), TEST(echoes),	TEST(sums),  TEST(forbidden),
 		TEST(killed),	 TEST(stopped), TEST(forks),
 	};
 

@@ -62,17 +62,18 @@ static size_t copy_within(const struct side *local, const struct side *remote,
 	return n;
 }
 
-static void complain(pid_t pid, int error)
+void soft_copy_complain(pid_t pid, int error)
 {
 	static atomic_bool told;
 
 	if (atomic_exchange(&told, true))
 		return;
 	fprintf(stderr,
-		"softverbs: the memory of process %d cannot be reached: %s. "
-		"Softverbs copies by process_vm_writev(2), which the kernel "
-		"(ptrace_scope), a container or its seccomp profile may "
-		"forbid: see softverbs(7), \"Where no data flows\".\n",
+		"softverbs: the memory of another process (%d) cannot be "
+		"reached: %s. It is copied by process_vm_writev(2), which "
+		"wants the same user and the same pid namespace, and which the "
+		"kernel (ptrace_scope) or a container (seccomp) may forbid: "
+		"see softverbs(7), \"Where no data flows\".\n",
 		(int)pid, strerror(error));
 }
 
@@ -87,7 +88,7 @@ static ssize_t copy_across(pid_t pid, const struct side *local,
 				process_vm_readv(pid, l, nl, r, nr, 0);
 
 	if (n < 0 && (errno == EPERM || errno == ENOSYS || errno == EACCES))
-		complain(pid, errno);
+		soft_copy_complain(pid, errno);
 	return n;
 }
 

@@ -491,6 +491,9 @@ int soft_copy(struct soft_shm *shm, const struct iovec *local,
 	      unsigned int num_local, const struct iovec *remote,
 	      unsigned int num_remote, bool to_remote);
 
+/* on standard error, once */
+void soft_copy_complain(pid_t pid, int error);
+
 /* ---- cq_ring.c ---- */
 
 /* a completion of this process's own sends */

@@ -363,7 +363,10 @@ static bool is_alive(struct soft_shm *shm)
 		return false;
 	shm->pid = owner.l_pid;
 	shm->seen_alive = now;
-	return shm->pid > 0;
+	if (shm->pid > 0)
+		return true;
+	soft_copy_complain(0, ESRCH); /* of another pid namespace */
+	return false;
 }
 
 /* what the one before us had begun and, if that is in the CQ, not ended */
