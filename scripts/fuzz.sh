@@ -7,7 +7,7 @@
 # where the next run begins.
 
 # of softverbs, and of the library
-fuzz_targets=(fabric spec context cm uevent netlink input sequence)
+fuzz_targets=(fabric spec context peer cm uevent netlink input sequence)
 
 # fuzz_one NAME SECONDS SCRATCH
 fuzz_one() {

@@ -258,6 +258,10 @@ int soft_target_range(struct soft_target *target, uint32_t pd, uint32_t key,
 		return EACCES;
 	iov->iov_base = (void *)(uintptr_t)(mr.addr + (addr - mr.iova));
 	iov->iov_len = length;
+	if (target->shm->is_own &&
+	    !soft_mr_covers(target->shm->owner, mr.parent ? mr.parent : key,
+			    iov))
+		return EACCES;
 	return 0;
 }
 

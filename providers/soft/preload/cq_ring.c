@@ -167,11 +167,14 @@ static bool take_shared(struct soft_cq *cq, struct ibv_wc *wc)
 {
 	struct soft_context *ctx = to_context(cq->ibv.context);
 	struct soft_cq_ring *ring = &cq->ring;
+	uint64_t tail = shared_tail(ring);
 	struct sd_cqe cqe;
 	bool is_good = false;
 
-	while (!is_good && ring->own &&
-	       ring->shared_head != shared_tail(ring)) {
+	/* more than there is room for is nonsense, and is passed by */
+	if (tail - ring->shared_head > ring->num)
+		__atomic_store_n(&ring->shared_head, tail, __ATOMIC_RELAXED);
+	while (!is_good && ring->own && ring->shared_head != tail) {
 		atomic_load_explicit(&ctx->shm->arrived, memory_order_acquire);
 		cqe = *shared_at(ring, ring->shared_head);
 		__atomic_store_n(&ring->shared_head, ring->shared_head + 1,

@@ -23,7 +23,8 @@
  * numbers are plain values, indices are checked against private sizes, pointers are
  * never read from it. The ids of work requests stay in private memory. What is
  * taken from another's file is copied before it is looked at, and an offset that
- * leaves the file is an answer that never comes.
+ * leaves the file is an answer that never comes. Addresses of other processes are
+ * for the kernel to judge; those of this one are checked against private tables.
  */
 #ifndef SOFTVERBS_DATA_H
 #define SOFTVERBS_DATA_H
@@ -209,6 +210,7 @@ struct soft_shm {
 	unsigned int process; /* soft_shm_process() that it is of */
 	bool is_own;	      /* of a context of this process */
 	atomic_bool closed;
+	struct soft_context *owner; /* of the own; by the mutex */
 	/*
 	 * Completions put in by this process. Sender and receiver have the file
 	 * mapped at two addresses, of which the language does not know that

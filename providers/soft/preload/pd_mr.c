@@ -349,3 +349,23 @@ int soft_advise_mr(struct ibv_pd *pd, enum ibv_advise_mr_advice advice,
 					 access, &iov);
 	return soft_fail(error == EACCES ? ENOENT : error);
 }
+
+/* what the file says of our memory may be somebody else's word */
+bool soft_mr_covers(struct soft_context *ctx, uint32_t key,
+		    const struct iovec *iov)
+{
+	uint32_t slot = (key >> 8) - 1;
+	const struct soft_mr *mr;
+	uintptr_t at;
+	bool yes = false;
+
+	pthread_mutex_lock(&ctx->lock);
+	mr = slot < ctx->mrs.num ? ctx->mrs.slots[slot] : NULL;
+	if (mr && mr->ibv.lkey == key && !mr->is_window) {
+		at = (uintptr_t)iov->iov_base - (uintptr_t)mr->ibv.addr;
+		yes = at <= mr->ibv.length &&
+		      iov->iov_len <= mr->ibv.length - at;
+	}
+	pthread_mutex_unlock(&ctx->lock);
+	return yes;
+}

@@ -368,6 +368,9 @@ struct ibv_mr *soft_reg_mr(struct ibv_pd *pd, void *addr, size_t length,
 int soft_rereg_mr(struct ibv_mr *mr, int flags, struct ibv_pd *pd, void *addr,
 		  size_t length, int access);
 int soft_dereg_mr(struct ibv_mr *mr);
+/* is that memory of the MR with this key? */
+bool soft_mr_covers(struct soft_context *ctx, uint32_t key,
+		    const struct iovec *iov);
 int soft_advise_mr(struct ibv_pd *pd, enum ibv_advise_mr_advice advice,
 		   uint32_t flags, struct ibv_sge *sges, uint32_t num);
 /* a slot and a key; 0 or an errno value */

@@ -225,6 +225,7 @@ static struct soft_shm *make(struct soft_context *ctx, int contexts, int *error)
 	*error = !shm ? ENOMEM : dir < 0 ? errno : 0;
 	if (!*error) {
 		shm->is_own = true;
+		shm->owner = ctx;
 		shm->pid = getpid();
 		pthread_mutex_init(&shm->own_lock, NULL);
 		shm->marks = soft_map_marks(ctx->objects);
@@ -281,6 +282,7 @@ void soft_shm_disown(struct soft_context *ctx)
 	if (!soft_is_inherited(ctx)) {
 		pthread_mutex_lock(&shm->mutex);
 		shm->closed = true;
+		shm->owner = NULL;
 		shm->own_header->magic = 0;
 		pthread_mutex_unlock(&shm->mutex);
 	}
