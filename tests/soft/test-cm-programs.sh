@@ -3,7 +3,7 @@
 # shellcheck disable=SC2016 # words for the shell that is run
 #
 # test-cm-programs.sh SOFTVERBS: unmodified programs of librdmacm make their
-# connections on softverbs. Only what needs no data to flow.
+# connections on softverbs, and send over them.
 set -uo pipefail
 
 softverbs=$(readlink -f "$1")
@@ -12,7 +12,7 @@ unset LD_PRELOAD LD_LIBRARY_PATH SOFTVERBS_DIR SOFTVERBS_CM
 export LC_ALL=C
 failed=0
 
-for tool in ucmatose udaddy cmtime; do
+for tool in ucmatose udaddy cmtime mckey rping rdma_server; do
 	command -v $tool >/dev/null && continue
 	echo "skipped: needs $tool"
 	exit 77
@@ -43,6 +43,11 @@ meet "to IPv6" "ucmatose -C 0 -c 3 -f ip6 -b ::1" \
 	"ucmatose -C 0 -c 3 -f ip6 -s ::1"
 meet "another channel" "ucmatose -C 0 -c 3 -m" "ucmatose -C 0 -c 3 -m -s 127.0.0.1"
 meet "datagrams" "udaddy -C 0 -c 5" "udaddy -C 0 -c 5 -s 127.0.0.1"
+meet "data" "ucmatose -C 20 -c 5" "ucmatose -C 20 -c 5 -s 127.0.0.1"
+meet "data in datagrams" "udaddy -C 4" "udaddy -C 4 -s 127.0.0.1"
+meet "read and write" "rping -s -C 10 -v -V" \
+	"rping -c -a 127.0.0.1 -C 10 -v -V"
+meet "end points" "rdma_server" "rdma_client -s 127.0.0.1"
 export SOFTVERBS_CM='192.0.2.1=soft1 *=soft0'
 meet "an address of nobody else" "ucmatose -C 0 -b 192.0.2.1" \
 	"ucmatose -C 0 -s 192.0.2.1"
