@@ -206,6 +206,28 @@ static void nobody_listens(void **state)
 	rdma_destroy_event_channel(channel);
 }
 
+/* the verb fails where the program gets the event, and the peer hears of it */
+static void qp_fails(void **state)
+{
+	struct rdma_conn_param param = { .qp_num = 77 };
+	struct cm_test *test = *state;
+	struct rdma_cm_event *event;
+	struct cm_pair pair;
+
+	begin(&pair);
+	cm_make_qp(&pair.client);
+	ask(&pair.client);
+	event = cm_expect(pair.channel, RDMA_CM_EVENT_CONNECT_REQUEST, 0);
+	pair.server.id = event->id;
+	rdma_ack_cm_event(event);
+	assert_int_equal(rdma_accept(pair.server.id, &param), 0);
+	assert_int_equal(
+		softverbs_set_fault(test->sv, "soft0", "modify_qp=EIO:1"), 0);
+	cm_expect_ack(pair.client.channel, RDMA_CM_EVENT_CONNECT_ERROR, -EIO);
+	cm_expect_ack(pair.channel, RDMA_CM_EVENT_REJECTED, 28);
+	cm_destroy_pair(&pair);
+}
+
 /* the program has the QP, and does by hand what the id does otherwise */
 static void own_qp(void **state)
 {
@@ -270,7 +292,8 @@ int main(void)
 		CM_TEST(private_data),	  CM_TEST(disconnect),
 		CM_TEST(both_disconnect), CM_TEST(reject),
 		CM_TEST(unseen_request),  CM_TEST(nobody_listens),
-		CM_TEST(own_qp),	  CM_TEST(notify),
+		CM_TEST(own_qp),	  CM_TEST(qp_fails),
+		CM_TEST(notify),
 	};
 
 	return cmocka_run_group_tests(tests, cm_group_setup, NULL);

@@ -224,18 +224,6 @@ static bool is_known(const struct cm_channel *channel)
 	return at;
 }
 
-/* lock held; an errno value; none and no event: wait */
-static int try_take(struct cm_channel *channel, struct cm_event **event)
-{
-	*event = NULL;
-	if (!is_known(channel))
-		return EBADF;
-	if (channel->stale)
-		return ENODEV;
-	*event = take(channel);
-	return 0;
-}
-
 /* releases the lock meanwhile; then the channel may be gone */
 static int wait_readable(struct cm_channel *channel)
 {
@@ -248,16 +236,22 @@ static int wait_readable(struct cm_channel *channel)
 	pthread_mutex_lock(&cm_lock);
 	if (is_known(channel))
 		channel->waiting--;
+	else if (!error)
+		error = EBADF;
 	return error;
 }
 
+/* an errno value */
 static int take_or_wait(struct cm_channel *channel, struct cm_event **event)
 {
-	int error;
+	int error = 0;
 
 	pthread_mutex_lock(&cm_lock);
 	do {
-		error = try_take(channel, event);
+		if (channel->stale)
+			error = ENODEV;
+		else
+			*event = take(channel);
 		if (!error && !*event)
 			error = wait_readable(channel);
 	} while (!error && !*event);
@@ -267,7 +261,7 @@ static int take_or_wait(struct cm_channel *channel, struct cm_event **event)
 
 int cm_get_event(struct rdma_event_channel *channel, struct rdma_cm_event **ibv)
 {
-	struct cm_event *event;
+	struct cm_event *event = NULL;
 	int saved = errno, error;
 
 	if (!ibv || !channel)
