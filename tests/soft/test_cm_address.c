@@ -86,6 +86,11 @@ static void connect_to(struct rdma_cm_id *listener, const char *ip,
 	cm_expect_ack(client.channel, RDMA_CM_EVENT_ROUTE_RESOLVED, 0);
 	assert_int_equal(rdma_connect(client.id, &param), 0);
 	event = cm_expect(listener->channel, RDMA_CM_EVENT_CONNECT_REQUEST, 0);
+	/* the way there is known before he answers */
+	assert_memory_equal(&event->id->route.path_rec->sgid,
+			    &client.id->route.path_rec->dgid, 16);
+	assert_memory_equal(&event->id->route.path_rec->dgid,
+			    &client.id->route.path_rec->sgid, 16);
 	assert_int_equal(rdma_reject(event->id, NULL, 0), 0);
 	/* rejecting is no end: the id is there to be looked at */
 	if (src)

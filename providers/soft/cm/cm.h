@@ -139,6 +139,7 @@ struct cm_id {
 
 	struct cm_place place;
 	struct cm_address src, dst;
+	union ibv_gid dst_gid; /* until the peer says it himself */
 	bool af_only;
 	uint8_t ack_timeout;
 	int backlog, pending; /* requests that the program has not got */
@@ -214,6 +215,8 @@ bool cm_address_from_text(struct cm_address *address, const char *text);
 
 /* the place of an address, with a reference; an errno value */
 int cm_place_find(const struct cm_address *address, struct cm_place *place);
+/* only looked at: the GID that an address has; an errno value */
+int cm_place_gid(const struct cm_address *address, union ibv_gid *gid);
 void cm_place_put(struct cm_place *place);
 /* the PD that ids of the device share */
 int cm_device_pd(struct cm_device *dev, struct ibv_pd **pd);

@@ -43,6 +43,7 @@ struct wanted {
 	char node[SV_NODE_MAX];
 	uint32_t index;
 	__be64 guid;
+	union ibv_gid gid; /* of the port */
 };
 
 static uint32_t active_port(const struct sv_state *state)
@@ -88,6 +89,8 @@ static int want_port(struct sv_device *dev, void *arg)
 		wanted->port = active_port(&dev->state);
 	if (!wanted->port)
 		wanted->port = 1;
+	memcpy(&wanted->gid, dev->state.ports[wanted->port - 1].gid[0],
+	       sizeof(wanted->gid));
 	return 1;
 }
 
@@ -108,6 +111,18 @@ static int find_wanted(struct softverbs *sv, const struct cm_address *address,
 	if (!wanted->node[0] || sv_device_each(sv, want_port, wanted) != 1)
 		return ENODEV;
 	return 0;
+}
+
+int cm_place_gid(const struct cm_address *address, union ibv_gid *gid)
+{
+	struct softverbs *sv = cm_fabric();
+	struct wanted wanted;
+	int error = sv ? find_wanted(sv, address, &wanted) : ENODEV;
+
+	softverbs_close(sv);
+	if (!error)
+		*gid = wanted.gid;
+	return error;
 }
 
 /* ---- opening ---- */

@@ -26,7 +26,7 @@ void cm_id_show_place(struct cm_id *id)
 	addr->addr.ibaddr.pkey = htobe16(id->place.pkey);
 }
 
-/* to the peer's GID, if he has said it, else to our own device */
+/* to the peer's GID as he has said it, or as his address has it here */
 int cm_id_show_route(struct cm_id *id)
 {
 	struct ibv_sa_path_rec *path = calloc(1, sizeof(*path));
@@ -36,7 +36,7 @@ int cm_id_show_route(struct cm_id *id)
 	if (id->peer.magic)
 		memcpy(&path->dgid, id->peer.gid, sizeof(path->dgid));
 	else
-		path->dgid = id->place.gid;
+		path->dgid = id->dst_gid;
 	path->sgid = id->place.gid;
 	path->slid = htobe16(id->place.lid);
 	path->dlid = htobe16(id->peer.magic ? id->peer.lid : id->place.lid);
@@ -212,6 +212,11 @@ static int resolve(struct cm_id *id, const struct cm_address *dst)
 	choose_source(id);
 	if (!id->place.dev)
 		error = cm_id_settle(id, &id->src);
+	if (error)
+		return error;
+	id->dst_gid = id->place.gid;
+	if (!is_multicast(&id->dst))
+		error = cm_place_gid(&id->dst, &id->dst_gid);
 	if (!error)
 		cm_id_show_place(id);
 	return error;
