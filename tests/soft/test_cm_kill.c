@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* rdma_cm: peers that are killed, and children of a fork. */
+/* rdma_cm: peers that are killed, children of a fork, and nothing to spare. */
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -217,13 +218,46 @@ static void forked(void **state)
 	cm_destroy_pair(&pair);
 }
 
+/* ---- descriptors ---- */
+
+/* who calls while there is none left is answered when there is one again */
+static void no_descriptors(void **state)
+{
+	struct rdma_event_channel *channel = rdma_create_event_channel();
+	struct rdma_cm_id *listener;
+	struct rdma_cm_event *event;
+	struct rlimit limit, none;
+	uint16_t port;
+	int ready;
+	char byte;
+	pid_t pid;
+
+	(void)state;
+	port = cm_listen_on(channel, RDMA_PS_TCP, &listener);
+	pid = start_client(port, false, &ready);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = limit;
+	none.rlim_cur = 3;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	/* he has said what he wants, whether he was let in or not */
+	assert_int_equal(read(ready, &byte, 1), 1);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	event = cm_expect(channel, RDMA_CM_EVENT_CONNECT_REQUEST, 0);
+	close(ready);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(rdma_destroy_id(event->id), 0);
+	rdma_ack_cm_event(event);
+	assert_int_equal(rdma_destroy_id(listener), 0);
+	rdma_destroy_event_channel(channel);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CM_TEST(killed_client),
-		CM_TEST(killed_server),
-		CM_TEST(port_of_the_dead),
-		CM_TEST(forked),
+		CM_TEST(killed_client),	   CM_TEST(killed_server),
+		CM_TEST(port_of_the_dead), CM_TEST(forked),
+		CM_TEST(no_descriptors),
 	};
 
 	return cmocka_run_group_tests(tests, cm_group_setup, NULL);
