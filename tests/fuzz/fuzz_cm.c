@@ -262,6 +262,52 @@ static void act(struct world *w, struct input *in)
 	}
 }
 
+/* what the user gave to devices, and an id that goes by it */
+static void give(struct input *in)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htobe32(0x7f000002) };
+	int dir = cm_port_dir(sv, false);
+	struct rdma_cm_id *id;
+	uint8_t buf[200];
+	size_t len = bytes(in, buf, sizeof(buf));
+
+	sv_write_file(dir, "addresses", (const char *)buf, len);
+	if (!rdma_create_id(NULL, &id, NULL, RDMA_PS_TCP)) {
+		rdma_bind_addr(id, (struct sockaddr *)&at);
+		rdma_destroy_id(id);
+	}
+	unlinkat(dir, "addresses", 0);
+	close(dir);
+}
+
+/* a name as a port's, or nearly so, that nobody listens to */
+static void litter(struct input *in)
+{
+	char name[100] = "0106-04713-" LOOPBACK;
+	int dir = cm_port_dir(sv, false), fd;
+	uint8_t buf[50];
+	size_t len = bytes(in, buf, sizeof(buf)), i;
+	struct sockaddr_in at = { .sin_family = AF_INET,
+				  .sin_port = htobe16(4713),
+				  .sin_addr.s_addr = htobe32(0x7f000001) };
+	struct rdma_cm_id *id;
+
+	for (i = 0; i + 1 < len; i += 2)
+		name[buf[i] % (sizeof(name) - 1)] = buf[i + 1];
+	fd = strchr(name, '/') ? -1 :
+				 openat(dir, name, O_CREAT | O_WRONLY, 0600);
+	if (!rdma_create_id(NULL, &id, NULL, RDMA_PS_TCP)) {
+		rdma_bind_addr(id, (struct sockaddr *)&at);
+		rdma_destroy_id(id);
+	}
+	if (fd >= 0) {
+		unlinkat(dir, name, 0);
+		close(fd);
+	}
+	close(dir);
+}
+
 static void run_thread(void)
 {
 	int i;
@@ -295,6 +341,10 @@ static void step(struct world *w, struct input *in)
 		return get_event(w, in);
 	case 'r':
 		return run_thread();
+	case 'f':
+		return give(in);
+	case 'n':
+		return litter(in);
 	default:
 		return;
 	}

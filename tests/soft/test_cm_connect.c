@@ -162,6 +162,8 @@ static void reject(void **state)
 	assert_string_equal(event->param.conn.private_data, no);
 	rdma_ack_cm_event(event);
 	assert_int_equal(cm_qp_state(&pair.client), IBV_QPS_ERR);
+	assert_int_equal(rdma_disconnect(pair.client.id), 0);
+	cm_expect_nothing(pair.client.channel);
 	cm_destroy_pair(&pair);
 }
 

@@ -355,9 +355,11 @@ static int end(struct cm_id *id)
 			cm_peer_gone(id);
 		return -1;
 	case CM_ENDED:
-		if (id->told_end)
-			cm_timewait_start(id);
-		return id->told_end ? -1 : EINVAL;
+		/* refused, or not reached: there is nothing to end */
+		if (!id->told_end)
+			return 0;
+		cm_timewait_start(id);
+		return -1;
 	case CM_ENDING:
 		return 0;
 	default:
