@@ -434,8 +434,9 @@ static void check_fds(int fds)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	/* connects, so that what the first QP opens for good is there */
-	struct input first = { (const uint8_t *)"a1eem0100re", 11 };
+	/* so that what the first QPs open for good is there */
+	static const char text[] = "a1eem0100rec1m1600re1r";
+	struct input first = { (const uint8_t *)text, sizeof(text) - 1 };
 	struct input in = { data, size };
 	static int fds;
 

@@ -169,6 +169,28 @@ static void active(void **state)
 	cannot_bind(RDMA_PS_TCP, "127.0.0.1", 0, ENODEV);
 }
 
+/* an address that cannot be reached may be tried again, or another one */
+static void again(void **state)
+{
+	struct rdma_cm_id *id = make_id(RDMA_PS_TCP);
+	int i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(rdma_resolve_addr(id, NULL,
+						   cm_addr("192.0.2.1", 1), 1),
+				 0);
+		cm_expect_ack(id->channel, RDMA_CM_EVENT_ADDR_ERROR,
+			      -EHOSTUNREACH);
+	}
+	assert_int_equal(
+		rdma_resolve_addr(id, NULL, cm_addr("127.0.0.1", 1), 1), 0);
+	cm_expect_ack(id->channel, RDMA_CM_EVENT_ADDR_RESOLVED, 0);
+	assert_fails(rdma_resolve_addr(id, NULL, cm_addr("127.0.0.1", 1), 1),
+		     EINVAL);
+	assert_int_equal(rdma_destroy_id(id), 0);
+}
+
 static void wrong_order(void **state)
 {
 	struct rdma_cm_id *id = make_id(RDMA_PS_TCP);
@@ -252,9 +274,13 @@ static void options(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CM_TEST(in_use),      CM_TEST(families),
-		CM_TEST(given),	      CM_TEST(active),
-		CM_TEST(wrong_order), CM_TEST(wrong_parameters),
+		CM_TEST(in_use),
+		CM_TEST(families),
+		CM_TEST(given),
+		CM_TEST(active),
+		CM_TEST(again),
+		CM_TEST(wrong_order),
+		CM_TEST(wrong_parameters),
 		CM_TEST(options),
 	};
 

@@ -110,19 +110,22 @@ static int check_local(const struct cm_address *address)
 /* from now on the id hears of the end of the device */
 int cm_id_settle(struct cm_id *id, const struct cm_address *address)
 {
-	struct cm_place place;
+	struct cm_place place, other;
 	int error = cm_place_find(address, &place);
 
 	if (error)
 		return error;
+	other = place;
 	pthread_mutex_lock(&cm_lock);
-	if (place.dev->removed)
+	if (place.dev->removed) {
 		error = ENODEV;
-	else
+	} else {
+		/* from an attempt to resolve that went no further */
+		other = id->place;
 		id->place = place;
+	}
 	pthread_mutex_unlock(&cm_lock);
-	if (error)
-		cm_place_put(&place);
+	cm_place_put(&other);
 	return error;
 }
 
