@@ -37,7 +37,11 @@ if(TARGET softverbs-rdmacm)
 	add_test(NAME soft_cm_wrappers
 		COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/check-cm-wrappers.sh
 		$<TARGET_FILE:softverbs-rdmacm>)
-	set_tests_properties(soft_cm_wrappers PROPERTIES
+	add_test(NAME soft_cm_apart
+		COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/check-apart.sh
+		$<TARGET_FILE:ibclient> $<TARGET_FILE:softverbs>
+		$<TARGET_FILE:softverbs-preload> $<TARGET_FILE:softverbs-rdmacm>)
+	set_tests_properties(soft_cm_wrappers soft_cm_apart PROPERTIES
 		LABELS "soft;no-valgrind")
 	if(NOT IBC_SANITIZE)
 		add_test(NAME soft_cm_programs
