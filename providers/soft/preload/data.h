@@ -297,12 +297,16 @@ struct soft_route {
 	struct soft_shm *shm;
 	uint32_t index; /* of the QP */
 	uint32_t qpn;
+	struct soft_address to;
 };
 
 /* ENOENT: nobody has that number there */
 int soft_route_find(struct soft_context *ctx, const struct soft_address *to,
 		    uint32_t qpn, struct soft_route *route);
 void soft_route_drop(struct soft_route *route);
+/* it has been found, and for that */
+bool soft_route_leads_to(const struct soft_route *route,
+			 const struct soft_address *to, uint32_t qpn);
 /* what ah_attr says, with our own part of it */
 void soft_address_fill(const struct sv_state *state,
 		       const struct ibv_ah_attr *attr, uint8_t port,

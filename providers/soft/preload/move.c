@@ -465,7 +465,7 @@ static void arrive(struct message *m)
 
 static bool find(struct message *m, struct soft_route *route)
 {
-	if (route->shm && route->qpn == m->send->qpn)
+	if (soft_route_leads_to(route, &m->send->to, m->send->qpn))
 		return true;
 	soft_route_drop(route);
 	return !soft_route_find(to_context(m->qp->ibv.context), &m->send->to,

@@ -97,6 +97,7 @@ static int look_into(int contexts, const char *id, void *arg)
 	}
 	s->route->shm = shm;
 	s->route->qpn = s->qpn;
+	s->route->to = *s->to;
 	return 1;
 }
 
@@ -145,6 +146,18 @@ void soft_route_drop(struct soft_route *route)
 	if (route->shm)
 		soft_shm_put(route->shm);
 	route->shm = NULL;
+}
+
+/* a number is of one device only: the same one may be there at another */
+bool soft_route_leads_to(const struct soft_route *route,
+			 const struct soft_address *to, uint32_t qpn)
+{
+	const struct soft_address *old = &route->to;
+
+	if (!route->shm || route->qpn != qpn || old->is_global != to->is_global)
+		return false;
+	return to->is_global ? !memcmp(old->dgid, to->dgid, sizeof(to->dgid)) :
+			       old->dlid == to->dlid;
 }
 
 void soft_address_fill(const struct sv_state *state,
