@@ -108,9 +108,9 @@ static int look_at(int dir, struct search *s)
 	return sv_for_each_entry(dir, "contexts", look_into, s);
 }
 
-static int look_at_listed(int listed, const char *node, void *arg)
+static int look_at_entry(int parent, const char *entry, void *arg)
 {
-	int dir = sv_open_dir(listed, node), found;
+	int dir = sv_open_dir(parent, entry), found;
 
 	if (dir < 0)
 		return 0;
@@ -129,12 +129,15 @@ int soft_route_find(struct soft_context *ctx, const struct soft_address *to,
 	route->shm = NULL;
 	if (!qpn)
 		return ENOENT;
-	/* the own one may be removed from the list, and held */
 	found = look_at(ctx->dir, &s);
 	sv = found ? NULL : sv_open_existing(ctx->dev->fabric);
 	if (sv) {
-		found = sv_for_each_entry(sv->dir, SV_LISTED, look_at_listed,
+		found = sv_for_each_entry(sv->dir, SV_LISTED, look_at_entry,
 					  &s);
+		/* what is held still after its removal works as before */
+		if (!found)
+			found = sv_for_each_entry(sv->dir, "removed",
+						  look_at_entry, &s);
 		softverbs_close(sv);
 	}
 	errno = saved;
