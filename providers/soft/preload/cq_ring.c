@@ -307,18 +307,78 @@ static void purge_shared(struct soft_cq_ring *ring, struct soft_qp *qp)
 	}
 }
 
+static struct soft_cqe *own_at(struct soft_cq_ring *ring, uint64_t n)
+{
+	return &ring->own[n & (ring->num - 1)];
+}
+
+static void purge_own(struct soft_cq_ring *ring, struct soft_qp *qp)
+{
+	uint64_t n;
+
+	for (n = ring->head; n != own_tail(ring); n++)
+		if (own_at(ring, n)->wc.qp_num == qp->ibv.qp_num)
+			own_at(ring, n)->wc.qp_num = 0;
+}
+
+/* what of the own ones, below @own, came when the other had @from has @to now */
+static uint64_t move_after(struct soft_cq_ring *ring, uint64_t own,
+			   uint64_t from, uint64_t to)
+{
+	struct soft_cqe *cqe;
+
+	for (; own != ring->head; own--) {
+		cqe = own_at(ring, own - 1);
+		if ((int64_t)(cqe->after - from) < 0)
+			break;
+		if (cqe->after == from)
+			cqe->after = to;
+	}
+	return own;
+}
+
+/* lock held; what is left moves up, so that nothing but the head changes */
+static void squeeze_shared(struct soft_cq_ring *ring)
+{
+	uint64_t from = shared_tail(ring), to = from, own = own_tail(ring);
+	const struct sd_cqe *cqe;
+
+	if (from - ring->shared_head > ring->num)
+		return;
+	while (from != ring->shared_head) {
+		own = move_after(ring, own, from, to);
+		cqe = shared_at(ring, --from);
+		if (cqe->qpn)
+			*shared_at(ring, --to) = *cqe;
+	}
+	__atomic_store_n(&ring->shared_head, to, __ATOMIC_RELAXED);
+	__atomic_store_n(&ring->shared->head, to, __ATOMIC_RELEASE);
+}
+
+static void squeeze_own(struct soft_cq_ring *ring)
+{
+	uint64_t from = own_tail(ring), to = from;
+	const struct soft_cqe *cqe;
+
+	while (from != ring->head) {
+		cqe = own_at(ring, --from);
+		if (cqe->wc.qp_num)
+			*own_at(ring, --to) = *cqe;
+	}
+	__atomic_store_n(&ring->head, to, __ATOMIC_RELEASE);
+}
+
+/* who only ever destroys QPs has a CQ that never fills */
 void soft_cq_purge(struct soft_cq *cq, struct soft_qp *qp)
 {
 	struct soft_cq_ring *ring = &cq->ring;
-	uint64_t n;
 
 	pthread_mutex_lock(&ring->lock);
 	if (ring->own) {
 		purge_shared(ring, qp);
-		for (n = ring->head; n != own_tail(ring); n++)
-			if (ring->own[n & (ring->num - 1)].wc.qp_num ==
-			    qp->ibv.qp_num)
-				ring->own[n & (ring->num - 1)].wc.qp_num = 0;
+		purge_own(ring, qp);
+		squeeze_shared(ring);
+		squeeze_own(ring);
 	}
 	pthread_mutex_unlock(&ring->lock);
 }
