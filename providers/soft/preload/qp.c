@@ -564,6 +564,9 @@ int soft_destroy_qp(struct ibv_qp *ibv)
 		unpublish(ctx, qp);
 		soft_retry_never(qp);
 	}
+	/* a receive of an SRQ is given back by who still knows whose it was */
+	if (!soft_is_inherited(ctx))
+		purge(qp);
 	/* first nobody finds it, then nobody has it: see cq_ring.c */
 	soft_object_remove(ctx, &qp->object);
 	if (!soft_is_inherited(ctx))
