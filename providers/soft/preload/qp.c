@@ -417,9 +417,10 @@ static int publish(struct soft_qp *qp, enum ibv_qp_state to)
 	}
 	soft_shm_unlock(ctx->shm);
 	soft_tell(ctx->shm, &notices);
+	/* first nobody has it who would say how far the old one had come */
 	if (to == IBV_QPS_RESET) {
-		soft_sq_reset(qp);
 		purge(qp);
+		soft_sq_reset(qp);
 	}
 	soft_sq_run(qp);
 	return 0;
