@@ -14,6 +14,9 @@
 #define US	      1000LL /* in ns */
 #define FIRST_LOOK_NS (50 * US)
 
+/* what SQD holds back is flushed if the other one sets the QP to ERR */
+#define HELD_NS (10000 * US)
+
 int soft_sq_init(struct soft_qp *qp, const struct ibv_qp_init_attr *init)
 {
 	struct soft_sq *sq = &qp->sq;
@@ -229,6 +232,8 @@ void soft_sq_run(struct soft_qp *qp)
 			flush(qp);
 			return;
 		}
+		if (state == IBV_QPS_SQD)
+			soft_retry_later(qp, HELD_NS);
 		if (state != IBV_QPS_RTS)
 			return;
 		outcome = soft_move(qp, soft_sq_slot(sq, sq->head), &sq->route);
