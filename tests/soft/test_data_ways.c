@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* Which device and QP a message finds, and finds again. */
+#include <string.h>
+
+#include "flow.h"
+
+#define GRH  40
+#define QKEY 0x1234
+
+static const struct flow ud = { .type = IBV_QPT_UD };
+static const struct flow rc = { .type = IBV_QPT_RC };
+
+static void add_device(struct soft_test *test, const char *name)
+{
+	assert_int_equal(softverbs_add_device(test->sv, name, 0, 1,
+					      SOFTVERBS_REMOVAL_WAIT),
+			 0);
+}
+
+static void remove_device(struct soft_test *test, const char *name)
+{
+	assert_int_equal(softverbs_remove_device(test->sv, name, 0), 0);
+}
+
+/* ---- datagrams ---- */
+
+static struct ibv_ah *make_ah(struct end *end, const struct address *to)
+{
+	struct ibv_ah_attr attr = { .is_global = 1,
+				    .port_num = 1,
+				    .grh.dgid = to->gid };
+	struct ibv_ah *ah = ibv_create_ah(end->pd, &attr);
+
+	assert_non_null(ah);
+	return ah;
+}
+
+static void send_to(struct end *end, struct ibv_ah *ah, uint32_t qpn)
+{
+	struct ibv_sge sge = { (uintptr_t)end->memory, 8, end->mr->lkey };
+	struct ibv_send_wr wr = {
+		.wr_id = 9,
+		.sg_list = &sge,
+		.num_sge = 1,
+		.opcode = IBV_WR_SEND,
+		.send_flags = IBV_SEND_SIGNALED,
+		.wr.ud = { ah, qpn, QKEY },
+	};
+	struct ibv_send_wr *bad;
+
+	assert_int_equal(ibv_post_send(end->qp, &wr, &bad), 0);
+	end_expect(end, 9, IBV_WC_SUCCESS);
+}
+
+/* numbers are a device's own: the same one may be there at each */
+static void same_number(void **state)
+{
+	struct soft_test *test = *state;
+	struct end from, to[2];
+	struct address of[2];
+	struct ibv_ah *ah[2];
+	int i;
+
+	add_device(test, "soft1");
+	add_device(test, "soft2");
+	end_open(&from, "soft0", &ud);
+	end_open(&to[0], "soft1", &ud);
+	end_open(&to[1], "soft2", &ud);
+	end_connect(&from, NULL, &ud);
+	for (i = 0; i < 2; i++) {
+		end_connect(&to[i], NULL, &ud);
+		end_address(&to[i], &of[i]);
+		ah[i] = make_ah(&from, &of[i]);
+	}
+	assert_int_equal(of[0].qpn, of[1].qpn);
+	for (i = 0; i < 6; i++) {
+		assert_int_equal(end_recv(&to[i % 2], i, 0, GRH + 8), 0);
+		send_to(&from, ah[i % 2], of[i % 2].qpn);
+		end_expect(&to[i % 2], i, IBV_WC_SUCCESS);
+		end_expect_none(&to[1 - i % 2]);
+	}
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(ibv_destroy_ah(ah[i]), 0);
+		end_close(&to[i]);
+	}
+	end_close(&from);
+	remove_device(test, "soft1");
+	remove_device(test, "soft2");
+}
+
+/* ---- connections ---- */
+
+static void write_one(struct end *from, struct end *to)
+{
+	struct address address;
+
+	end_address(to, &address);
+	assert_int_equal(
+		end_rdma(from, 1, IBV_WR_RDMA_WRITE, 0, 8, &address, 0), 0);
+	end_expect(from, 1, IBV_WC_SUCCESS);
+}
+
+/* held after its removal, it is found as before */
+static void unlisted(void **state)
+{
+	struct soft_test *test = *state;
+	struct end a, b;
+
+	add_device(test, "soft1");
+	end_open(&a, "soft0", &rc);
+	end_open(&b, "soft1", &rc);
+	flow_connect(&a, &b, &rc);
+	assert_int_equal(softverbs_remove_device(test->sv, "soft1", 0),
+			 ETIMEDOUT);
+	/* the way is looked for only now */
+	write_one(&b, &a);
+	write_one(&a, &b);
+	end_close(&a);
+	end_close(&b);
+}
+
+#define TEST(name) \
+	cmocka_unit_test_setup_teardown(name, soft_setup, soft_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(same_number),
+		TEST(unlisted),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
