@@ -155,8 +155,13 @@ static int unpublish(struct soft_context *ctx, const struct soft_mr *mr)
 	struct sd_mr *shared = soft_own_record(ctx->shm, SD_MRS, mr->slot);
 	int error = 0;
 
-	if (!shared || soft_shm_lock(ctx->shm))
+	if (!shared)
 		return 0;
+	if (soft_shm_lock(ctx->shm)) {
+		/* someone is stopped, and has it; nobody comes after him */
+		__atomic_store_n(&shared->key, 0, __ATOMIC_SEQ_CST);
+		return 0;
+	}
 	if (mr->access & IBV_ACCESS_MW_BIND && soft_mr_has_windows(ctx, mr))
 		error = EBUSY;
 	else
