@@ -261,6 +261,43 @@ static void stopped(void **state)
 	assert_int_equal(softverbs_remove_device(test->sv, "soft1", 0), 0);
 }
 
+/*
+ * With the lock on what this process has: its verbs end, and a key is of no use
+ * when it is deregistered, whoever goes on some day.
+ */
+static void stopped_here(void **state)
+{
+	struct soft_test *test = *state;
+	struct peer holder;
+	struct address of_b;
+	struct end a, b;
+	struct ibv_mr *mr;
+
+	assert_int_equal(softverbs_add_device(test->sv, "soft1", 0, 1,
+					      SOFTVERBS_REMOVAL_WAIT),
+			 0);
+	peer_start(&holder, hold_lock, test);
+	end_open(&a, "soft0", &rc);
+	end_open(&b, "soft1", &rc);
+	flow_connect(&a, &b, &rc);
+	end_address(&b, &of_b);
+	mr = ibv_reg_mr(b.pd, b.memory, 4096, FLOW_ALL);
+	assert_non_null(mr);
+	of_b.rkey = mr->rkey;
+	assert_int_equal(end_rdma(&a, 1, IBV_WR_RDMA_WRITE, 0, 8, &of_b, 0), 0);
+	end_expect(&a, 1, IBV_WC_SUCCESS);
+	peer_tell(&holder);
+	peer_hear(&holder);
+	peer_stop(&holder);
+	assert_int_equal(ibv_dereg_mr(mr), 0);
+	peer_kill(&holder);
+	assert_int_equal(end_rdma(&a, 2, IBV_WR_RDMA_WRITE, 0, 8, &of_b, 0), 0);
+	end_expect(&a, 2, IBV_WC_REM_ACCESS_ERR);
+	end_close(&a);
+	end_close(&b);
+	assert_int_equal(softverbs_remove_device(test->sv, "soft1", 0), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, soft_teardown)
 
 int main(void)
@@ -269,6 +306,7 @@ int main(void)
 		TEST(killed),
 		TEST(killed_receiving),
 		TEST(stopped),
+		TEST(stopped_here),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
