@@ -394,7 +394,7 @@ struct soft_sq {
 
 	/* the one at head did not arrive, so often */
 	unsigned int tries;
-	int64_t looked; /* ns, since the last try that counts */
+	int64_t since; /* the last try that counts, by soft_now_ns(); or 0 */
 	enum soft_again again;
 
 	/* guarded by the context's soft_retry.lock */

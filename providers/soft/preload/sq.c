@@ -50,7 +50,7 @@ void soft_sq_reset(struct soft_qp *qp)
 	sq->head = sq->tail = 0;
 	atomic_store(&sq->freed, 0);
 	sq->tries = 0;
-	sq->looked = 0;
+	sq->since = 0;
 	sq->again = SOFT_DONE;
 	soft_route_drop(&sq->route);
 }
@@ -102,7 +102,7 @@ static void complete(struct soft_qp *qp, const struct soft_outcome *outcome)
 	};
 
 	sq->tries = 0;
-	sq->looked = 0;
+	sq->since = 0;
 	sq->again = SOFT_DONE;
 	if (sq->sig_all || send->flags & IBV_SEND_SIGNALED ||
 	    outcome->status != IBV_WC_SUCCESS)
@@ -161,18 +161,23 @@ static int64_t timeout_ns(uint8_t timeout)
  * may take. Asking is cheap here, so it is asked in between, less and less often;
  * that does not count.
  */
-static int64_t next_look(struct soft_sq *sq, int64_t period)
+static int64_t next_look(const struct soft_sq *sq, int64_t period, int64_t now)
 {
-	int64_t ns = sq->looked ? sq->looked : FIRST_LOOK_NS;
+	int64_t past = now - sq->since;
+	int64_t ns = past > FIRST_LOOK_NS ? past : FIRST_LOOK_NS;
 
-	if (sq->looked + ns >= period) {
-		ns = period - sq->looked;
-		sq->looked = 0;
+	return past + ns > period ? period - past : ns;
+}
+
+/* the time that a look takes counts, too: a lock may be waited for */
+static void count_try(struct soft_sq *sq, int64_t period, int64_t now)
+{
+	if (!sq->since) {
+		sq->since = now;
+	} else if (now - sq->since >= period) {
 		sq->tries++;
-	} else {
-		sq->looked += ns;
+		sq->since = now;
 	}
-	return ns;
 }
 
 /* how often the head may be tried, and when next; false: no more */
@@ -182,11 +187,11 @@ static bool may_try_again(struct soft_qp *qp, const struct soft_outcome *o,
 	struct soft_sq *sq = &qp->sq;
 	bool for_ever;
 	unsigned int most;
-	int64_t period;
+	int64_t period, now = soft_now_ns();
 
 	if (sq->again != o->again) {
 		sq->tries = 0;
-		sq->looked = 0;
+		sq->since = 0;
 	}
 	sq->again = o->again;
 	if (o->again == SOFT_NOT_READY) {
@@ -201,9 +206,10 @@ static bool may_try_again(struct soft_qp *qp, const struct soft_outcome *o,
 		period = timeout_ns(qp->attr.timeout);
 		*status = IBV_WC_RETRY_EXC_ERR;
 	}
-	if (!for_ever && sq->tries >= most && !sq->looked)
+	count_try(sq, period, now);
+	if (!for_ever && sq->tries >= most)
 		return false;
-	*ns = next_look(sq, period);
+	*ns = next_look(sq, period, now);
 	return true;
 }
 
