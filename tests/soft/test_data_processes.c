@@ -5,10 +5,13 @@
  * two talk over a socket, a struct at a time.
  */
 #include <fcntl.h>
+#include <glob.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -399,6 +402,93 @@ static void stopped(void **state)
 	end_close(&end);
 }
 
+/* ---- a file that is being made ---- */
+
+struct search {
+	struct end end;
+	atomic_bool stop;
+};
+
+/* for a number that nobody has, which leads through all contexts */
+static void *search(void *arg)
+{
+	struct search *s = arg;
+	struct ibv_ah_attr attr = { .is_global = 1, .port_num = 1 };
+	struct ibv_send_wr wr = { .opcode = IBV_WR_SEND,
+				  .send_flags = IBV_SEND_SIGNALED };
+	struct ibv_send_wr *bad;
+	struct ibv_ah *ah;
+
+	ibv_query_gid(s->end.context, 1, 0, &attr.grh.dgid);
+	ah = ibv_create_ah(s->end.pd, &attr);
+	wr.wr.ud.ah = ah;
+	wr.wr.ud.remote_qpn = 0xabcdef;
+	while (!s->stop) {
+		assert_int_equal(ibv_post_send(s->end.qp, &wr, &bad), 0);
+		end_poll(&s->end);
+	}
+	assert_int_equal(ibv_destroy_ah(ah), 0);
+	return NULL;
+}
+
+/* by another process: its own locks nobody sees */
+static bool all_are_alive(struct soft_test *test)
+{
+	struct flock owner;
+	char pattern[256];
+	int status;
+	size_t i;
+	glob_t g;
+	pid_t pid;
+
+	snprintf(pattern, sizeof(pattern),
+		 "%s/class/infiniband_verbs/uverbs0/contexts/*/data",
+		 test->dir);
+	assert_int_equal(glob(pattern, 0, NULL, &g), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	for (i = 0; !pid && i < g.gl_pathc; i++) {
+		owner = (struct flock){ .l_type = F_WRLCK };
+		if (fcntl(open(g.gl_pathv[i], O_RDWR), F_GETLK, &owner) ||
+		    owner.l_type == F_UNLCK)
+			_exit(1);
+	}
+	if (!pid)
+		_exit(0);
+	globfree(&g);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return !status;
+}
+
+/* who looks into the file of his own process must not end its owner's lock */
+static void found_early(void **state)
+{
+	const struct flow ud = { .type = IBV_QPT_UD };
+	struct ibv_context *context;
+	struct search s = { .stop = false };
+	struct address self;
+	struct ibv_cq *cq;
+	pthread_t thread;
+	int i;
+
+	end_open(&s.end, "soft0", &ud);
+	end_address(&s.end, &self);
+	end_connect(&s.end, &self, &ud);
+	assert_int_equal(pthread_create(&thread, NULL, search, &s), 0);
+	for (i = 0; i < 200; i++) {
+		context = soft_open("soft0");
+		assert_non_null(context);
+		cq = ibv_create_cq(context, 1, NULL, NULL, 0);
+		assert_non_null(cq);
+		assert_true(all_are_alive(*state));
+		assert_int_equal(ibv_destroy_cq(cq), 0);
+		assert_int_equal(ibv_close_device(context), 0);
+	}
+	s.stop = true;
+	pthread_join(thread, NULL);
+	end_close(&s.end);
+}
+
 /* ---- a fork in the middle ---- */
 
 static void forks(void **state)
@@ -437,8 +527,8 @@ static void forks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(one_sided), TEST(echoes),	TEST(sums),  TEST(forbidden),
-		TEST(killed),	 TEST(stopped), TEST(forks),
+		TEST(one_sided),   TEST(echoes), TEST(sums),	TEST(forbidden),
+		TEST(found_early), TEST(killed), TEST(stopped), TEST(forks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

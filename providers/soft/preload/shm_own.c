@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,6 +20,9 @@
 
 #include "preload.h"
 #include "shm.h"
+
+/* until it is ready */
+#define NEW_DATA "data.new"
 
 struct soft_hole {
 	struct soft_hole *next;
@@ -184,7 +188,7 @@ static int make_file(struct soft_shm *shm, int dir)
 	struct flock owner = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	struct stat st;
 
-	shm->fd = openat(dir, "data",
+	shm->fd = openat(dir, NEW_DATA,
 			 O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 			 0600);
 	if (shm->fd < 0 || fcntl(shm->fd, F_SETLK, &owner) ||
@@ -235,8 +239,17 @@ static struct soft_shm *make(struct soft_context *ctx, int contexts, int *error)
 		*error = make_header(shm);
 	if (*error && shm) {
 		soft_shm_abandon(shm);
-		unlinkat(dir, "data", 0);
+		unlinkat(dir, NEW_DATA, 0);
 		shm = NULL;
+	}
+	if (shm) {
+		/* who finds the file has to find us, and not open it: see shm.c */
+		soft_shm_publish(shm);
+		if (renameat(dir, NEW_DATA, dir, "data")) {
+			*error = errno;
+			soft_shm_put(shm);
+			shm = NULL;
+		}
 	}
 	if (dir >= 0)
 		close(dir);
@@ -263,7 +276,6 @@ int soft_shm_own(struct soft_context *ctx)
 		if (shm) {
 			/* where Yama is: peers of the same user may reach us */
 			prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
-			soft_shm_publish(shm);
 			atomic_store(&ctx->shm, shm);
 		}
 	}
