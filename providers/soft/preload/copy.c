@@ -4,9 +4,11 @@
  * and process_vm_writev() do for processes of the same user: see ptrace(2) on who
  * may. The other one does nothing, and need not run.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "preload.h"
@@ -77,16 +79,51 @@ void soft_copy_complain(pid_t pid, int error)
 		(int)pid, strerror(error));
 }
 
-static ssize_t copy_across(pid_t pid, const struct side *local,
-			   const struct side *remote, bool to_remote)
+static ssize_t copy_by(pid_t id, const struct side *local,
+		       const struct side *remote, bool to_remote)
 {
 	const struct iovec *l = &local->iov[local->at];
 	const struct iovec *r = &remote->iov[remote->at];
 	unsigned int nl = local->num - local->at;
 	unsigned int nr = remote->num - remote->at;
-	ssize_t n = to_remote ? process_vm_writev(pid, l, nl, r, nr, 0) :
-				process_vm_readv(pid, l, nl, r, nr, 0);
 
+	return to_remote ? process_vm_writev(id, l, nl, r, nr, 0) :
+			   process_vm_readv(id, l, nl, r, nr, 0);
+}
+
+/* a first thread that has ended has no memory; the others may live on */
+static ssize_t copy_by_others(pid_t pid, const struct side *local,
+			      const struct side *remote, bool to_remote)
+{
+	struct dirent *entry;
+	int error = ESRCH;
+	ssize_t n = -1;
+	char path[32];
+	pid_t id;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	dir = opendir(path);
+	while (dir && error == ESRCH && (entry = readdir(dir))) {
+		id = (pid_t)atoi(entry->d_name);
+		if (id <= 0 || id == pid)
+			continue;
+		n = copy_by(id, local, remote, to_remote);
+		error = n < 0 ? errno : 0;
+	}
+	if (dir)
+		closedir(dir);
+	errno = error;
+	return n;
+}
+
+static ssize_t copy_across(pid_t pid, const struct side *local,
+			   const struct side *remote, bool to_remote)
+{
+	ssize_t n = copy_by(pid, local, remote, to_remote);
+
+	if (n < 0 && errno == ESRCH)
+		n = copy_by_others(pid, local, remote, to_remote);
 	if (n < 0 && (errno == EPERM || errno == ENOSYS || errno == EACCES))
 		soft_copy_complain(pid, errno);
 	return n;
