@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* Which device and QP a message finds, and finds again. */
+#include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "flow.h"
+#include "flow_peer.h"
 
 #define GRH  40
 #define QKEY 0x1234
@@ -119,6 +121,54 @@ static void unlisted(void **state)
 	end_close(&b);
 }
 
+/* ---- a process whose first thread has ended ---- */
+
+static void *serve(void *arg)
+{
+	struct peer up = *(struct peer *)arg;
+	struct address theirs;
+	struct end end;
+
+	end_open(&end, "soft0", &rc);
+	peer_connect(&up, &end, &theirs, &rc);
+	peer_hear(&up);
+	assert_int_equal(end.memory[100], 7);
+	end_close(&end);
+	_exit(0);
+}
+
+static void lose_first_thread(struct peer *up, void *arg)
+{
+	static struct peer copy;
+	pthread_t thread;
+
+	(void)arg;
+	copy = *up;
+	assert_int_equal(pthread_create(&thread, NULL, serve, &copy), 0);
+	pthread_exit(NULL);
+}
+
+static void first_thread(void **state)
+{
+	struct soft_test *test = *state;
+	struct address theirs;
+	struct peer peer;
+	struct end end;
+
+	assert_int_equal(ibv_close_device(test->context), 0);
+	test->context = NULL;
+	peer_start(&peer, lose_first_thread, NULL);
+	end_open(&end, "soft0", &rc);
+	peer_connect(&peer, &end, &theirs, &rc);
+	end.memory[0] = 7;
+	assert_int_equal(
+		end_rdma(&end, 1, IBV_WR_RDMA_WRITE, 0, 1, &theirs, 100), 0);
+	end_expect(&end, 1, IBV_WC_SUCCESS);
+	peer_tell(&peer);
+	peer_join(&peer);
+	end_close(&end);
+}
+
 #define TEST(name) \
 	cmocka_unit_test_setup_teardown(name, soft_setup, soft_teardown)
 
@@ -127,6 +177,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(same_number),
 		TEST(unlisted),
+		TEST(first_thread),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
