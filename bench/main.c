@@ -16,6 +16,9 @@ static const struct suite suites[] = {
 	{ "events", "from the kernel's queue to a handler", bench_events },
 #endif
 	{ "removal", "from the last put to the close", bench_removal },
+#ifdef BENCH_INTERPOSER
+	{ "data", "messages and writes on softverbs", bench_data },
+#endif
 };
 
 int main(int argc, char **argv)

@@ -7,7 +7,7 @@ target_sources(ibc_bench PRIVATE removal.c)
 target_include_directories(ibc_bench PRIVATE ${PROJECT_SOURCE_DIR}/libibclient)
 if(IBC_BUILD_SOFT)
 	include(${PROJECT_SOURCE_DIR}/tests/soft_preload.cmake)
-	target_sources(ibc_bench PRIVATE soft.c startup.c events.c)
+	target_sources(ibc_bench PRIVATE soft.c startup.c events.c data.c)
 	target_compile_definitions(ibc_bench PRIVATE
 		BENCH_INTERPOSER="${SOFT_PRELOAD}")
 	target_link_libraries(ibc_bench PRIVATE softverbs)

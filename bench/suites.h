@@ -7,5 +7,6 @@ void bench_lookup(void);
 void bench_startup(void);
 void bench_events(void);
 void bench_removal(void);
+void bench_data(void);
 
 #endif /* BENCH_SUITES_H */

@@ -65,7 +65,7 @@ json '
 		 .contender]) | length == (unique | length)'
 json '
 	map(select(.benchmark == "writers" and .beside_ns > 0)) | length == 4'
-for suite in startup events removal; do
+for suite in startup events removal data; do
 	grep -q "^  $suite " <<<"$usage" || continue # it needs softverbs
 	json "map(select(.benchmark == \"$suite\")) | length >= 2"
 done
