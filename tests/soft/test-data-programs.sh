@@ -19,7 +19,8 @@ for tool in ss ibv_rc_pingpong rping mckey rdma_server ib_send_bw fi_pingpong; d
 done
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-port=$((20000 + $$ % 20000))
+# below those that the kernel gives to who connects
+port=$((20000 + $$ % 10000))
 
 # meet READY COMMAND CLIENT-WORDS…: COMMAND, and with the words when it is ready
 meet() {
