@@ -15,11 +15,6 @@
 
 #include "preload.h"
 
-static uint32_t power_of_two(uint32_t n)
-{
-	return n <= 1 ? 1 : 1U << (32 - __builtin_clz(n - 1));
-}
-
 /* ---- making it ---- */
 
 static int alloc_rings(struct soft_context *ctx, uint32_t num,
@@ -47,7 +42,7 @@ int soft_cq_ring_init(struct soft_context *ctx, struct soft_cq *cq,
 	pthread_mutex_init(&ring->lock, NULL);
 	pthread_mutex_init(&ring->put_lock, NULL);
 	ring->index = cq->object.slot;
-	ring->num = power_of_two(cq->ibv.cqe);
+	ring->num = soft_power_of_two(cq->ibv.cqe);
 	ring->shared = soft_own_record(ctx->shm, SD_CQS, ring->index);
 	if (!ring->shared)
 		return ENOMEM;
@@ -417,7 +412,7 @@ static void swap_rings(struct soft_cq_ring *ring, struct soft_region *region,
 int soft_cq_ring_resize(struct soft_context *ctx, struct soft_cq *cq, int cqe)
 {
 	struct soft_cq_ring *ring = &cq->ring;
-	uint32_t num = power_of_two(cqe);
+	uint32_t num = soft_power_of_two(cqe);
 	struct soft_region region;
 	struct soft_cqe *own;
 	int error = alloc_rings(ctx, num, &region, &own);

@@ -191,6 +191,12 @@ struct sd_member {
 /* CLOCK_MONOTONIC */
 int64_t soft_now_ns(void);
 
+/* as many slots as a ring has that is to hold @n */
+static inline uint32_t soft_power_of_two(uint32_t n)
+{
+	return n <= 1 ? 1 : 1U << (32 - __builtin_clz(n - 1));
+}
+
 /* ---- shm.c, shm_own.c: a context's file, ours or another's ---- */
 
 #define SOFT_NUM_FIFOS 8

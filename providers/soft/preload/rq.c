@@ -16,11 +16,6 @@ size_t sd_recv_size(uint32_t max_sge)
 	return sizeof(struct sd_recv) + max_sge * sizeof(struct sd_sge);
 }
 
-static uint32_t power_of_two(uint32_t n)
-{
-	return n <= 1 ? 1 : 1U << (32 - __builtin_clz(n - 1));
-}
-
 static void free_arrays(struct soft_rq *rq)
 {
 	free(rq->free);
@@ -56,7 +51,7 @@ static void forget_all(struct soft_rq *rq)
 int soft_rq_init(struct soft_context *ctx, struct soft_rq *rq,
 		 struct sd_rq *shared, uint32_t max_wr, uint32_t max_sge)
 {
-	uint32_t num = power_of_two(max_wr);
+	uint32_t num = soft_power_of_two(max_wr);
 	int error;
 
 	pthread_mutex_init(&rq->lock, NULL);
@@ -172,7 +167,7 @@ int soft_rq_resize(struct soft_context *ctx, struct soft_rq *rq,
 	if (rq->max_wr - rq->num_free > max_wr)
 		error = EINVAL;
 	if (!error)
-		error = grow_ring(ctx, rq, power_of_two(max_wr));
+		error = grow_ring(ctx, rq, soft_power_of_two(max_wr));
 	if (!error)
 		error = grow_arrays(rq, max_wr);
 	if (!error)
