@@ -15,6 +15,21 @@
 
 #include "preload.h"
 
+bool soft_target_own(struct soft_target *target, const struct soft_qp *qp,
+		     struct soft_notices *notices)
+{
+	struct soft_context *ctx = to_context(qp->ibv.context);
+
+	*target = (struct soft_target){
+		.shm = ctx->shm,
+		.qp = soft_shm_record(ctx->shm, SD_QPS, qp->index),
+		.index = qp->index,
+		.qpn = qp->ibv.qp_num,
+		.notices = notices,
+	};
+	return target->qp;
+}
+
 void soft_notice(struct soft_notices *notices, uint32_t type, uint64_t element)
 {
 	const unsigned int max =

@@ -132,7 +132,7 @@ static struct soft_cq *find_cq(struct soft_context *ctx, uint64_t id)
 	struct soft_cq *cq = NULL;
 
 	pthread_mutex_lock(&ctx->lock);
-	object = slot < ctx->events.num ? ctx->events.slots[slot] : NULL;
+	object = soft_table_get(&ctx->events, slot);
 	if (object && object->id == id && object->kind == SV_CQ) {
 		cq = object->ibv;
 		cq->comp_got++;

@@ -257,7 +257,6 @@ int soft_shm_own(struct soft_context *ctx);
 void soft_shm_disown(struct soft_context *ctx);
 /* of contexts/ID; NULL: there is none, or it is no such file */
 struct soft_shm *soft_shm_open(int contexts, const char *id);
-struct soft_shm *soft_shm_get(struct soft_shm *shm);
 void soft_shm_put(struct soft_shm *shm);
 /* 0; ETIMEDOUT: someone has it and does not let go; ESRCH: its owner is gone */
 int soft_shm_lock(struct soft_shm *shm);
@@ -296,7 +295,6 @@ struct soft_address {
 	uint16_t dlid;
 	uint8_t sgid[16]; /* ours; told to who receives a datagram */
 	uint16_t slid;
-	uint8_t sl;
 };
 
 struct soft_route {
@@ -468,6 +466,10 @@ struct soft_target {
 };
 
 #define SOFT_NO_EVENT UINT32_MAX
+
+/* a QP of ours, as those see it who send to it; lock held. False: it is not there */
+bool soft_target_own(struct soft_target *target, const struct soft_qp *qp,
+		     struct soft_notices *notices);
 
 void soft_notice(struct soft_notices *notices, uint32_t type, uint64_t element);
 /* after the lock */

@@ -18,7 +18,7 @@ static void *find_object(struct soft_context *ctx, enum sv_kind kind,
 	void *ibv = NULL;
 
 	pthread_mutex_lock(&ctx->lock);
-	object = slot < ctx->events.num ? ctx->events.slots[slot] : NULL;
+	object = soft_table_get(&ctx->events, slot);
 	if (object && object->id == id && object->kind == kind) {
 		object->got++;
 		ibv = object->ibv;

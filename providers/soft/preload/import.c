@@ -126,7 +126,7 @@ struct ibv_mr *soft_import_mr(struct ibv_pd *pd, uint32_t handle)
 	if (!mr)
 		return NULL;
 	pthread_mutex_lock(&ctx->lock);
-	from = handle < ctx->mrs.num ? ctx->mrs.slots[handle] : NULL;
+	from = soft_table_get(&ctx->mrs, handle);
 	if (!from || from->is_window || from->ibv.pd->handle != pd->handle)
 		error = ENOENT;
 	else

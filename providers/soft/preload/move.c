@@ -291,18 +291,22 @@ static void do_write(struct message *m)
 	}
 }
 
+static bool is_aligned(struct message *m)
+{
+	if (m->send->remote_addr % 8 == 0)
+		return true;
+	soft_target_fail(&m->target, IBV_EVENT_QP_REQ_ERR);
+	fail(m, IBV_WC_REM_INV_REQ_ERR, EINVAL);
+	return false;
+}
+
 /* eight bytes at once, where the CPU lets us */
 static void do_atomic_write(struct message *m)
 {
 	struct iovec remote = {};
 	int error = 0;
 
-	if (m->send->remote_addr % 8) {
-		soft_target_fail(&m->target, IBV_EVENT_QP_REQ_ERR);
-		fail(m, IBV_WC_REM_INV_REQ_ERR, EINVAL);
-		return;
-	}
-	if (!reach(m, IBV_ACCESS_REMOTE_WRITE, &remote))
+	if (!is_aligned(m) || !reach(m, IBV_ACCESS_REMOTE_WRITE, &remote))
 		return;
 	if (m->target.shm->is_own && (uintptr_t)remote.iov_base % 8 == 0)
 		__atomic_store_n((uint64_t *)remote.iov_base, m->send->swap,
@@ -378,12 +382,7 @@ static void do_atomic(struct message *m)
 	uint64_t old = 0;
 	int error = 0;
 
-	if (m->send->remote_addr % 8) {
-		soft_target_fail(&m->target, IBV_EVENT_QP_REQ_ERR);
-		fail(m, IBV_WC_REM_INV_REQ_ERR, EINVAL);
-		return;
-	}
-	if (!reach(m, IBV_ACCESS_REMOTE_ATOMIC, &remote))
+	if (!is_aligned(m) || !reach(m, IBV_ACCESS_REMOTE_ATOMIC, &remote))
 		return;
 	error = soft_shm_lock_atomics(m->target.shm);
 	if (error) {

@@ -322,7 +322,7 @@ int soft_local_range(struct soft_context *ctx, const struct ibv_pd *pd,
 	if (!sge->length)
 		return 0;
 	pthread_mutex_lock(&ctx->lock);
-	mr = slot < ctx->mrs.num ? ctx->mrs.slots[slot] : NULL;
+	mr = soft_table_get(&ctx->mrs, slot);
 	at = mr ? sge->addr - mr->iova : 0;
 	if (mr && mr->ibv.lkey == sge->lkey && !mr->is_window &&
 	    mr->ibv.pd->handle == pd->handle &&
@@ -365,7 +365,7 @@ bool soft_mr_covers(struct soft_context *ctx, uint32_t key,
 	bool yes = false;
 
 	pthread_mutex_lock(&ctx->lock);
-	mr = slot < ctx->mrs.num ? ctx->mrs.slots[slot] : NULL;
+	mr = soft_table_get(&ctx->mrs, slot);
 	if (mr && mr->ibv.lkey == key && !mr->is_window) {
 		at = (uintptr_t)iov->iov_base - (uintptr_t)mr->ibv.addr;
 		yes = at <= mr->ibv.length &&

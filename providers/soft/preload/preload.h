@@ -311,6 +311,12 @@ uint32_t soft_next_handle(struct soft_context *ctx);
 /* lock held: the slot, or -1 */
 int64_t soft_table_add(struct soft_table *table, void *entry, uint32_t limit);
 void soft_table_remove(struct soft_table *table, uint32_t slot);
+/* NULL: nothing is there */
+static inline void *soft_table_get(const struct soft_table *table,
+				   uint32_t slot)
+{
+	return slot < table->num ? table->slots[slot] : NULL;
+}
 /* @number: NULL: the slot's; ibv, mutex, cond and acked are set */
 int soft_object_add(struct soft_context *ctx, struct soft_object *object,
 		    enum sv_kind kind, const uint32_t *number);

@@ -350,13 +350,9 @@ static void publish_attr(struct soft_qp *qp, enum ibv_qp_state to)
 
 static void fail_locked(struct soft_qp *qp, struct soft_notices *notices)
 {
-	struct soft_context *ctx = to_context(qp->ibv.context);
-	struct soft_target target = { .shm = ctx->shm,
-				      .index = qp->index,
-				      .notices = notices };
+	struct soft_target target;
 
-	target.qp = soft_shm_record(ctx->shm, SD_QPS, qp->index);
-	if (target.qp)
+	if (soft_target_own(&target, qp, notices))
 		soft_target_fail(&target, SOFT_NO_EVENT);
 }
 
@@ -377,14 +373,11 @@ void soft_qp_end(struct soft_qp *qp)
 {
 	struct soft_context *ctx = to_context(qp->ibv.context);
 	struct soft_notices notices = {};
-	struct soft_target target = { .shm = ctx->shm,
-				      .index = qp->index,
-				      .notices = &notices };
+	struct soft_target target;
 
 	if (soft_shm_lock(ctx->shm))
 		return;
-	target.qp = soft_shm_record(ctx->shm, SD_QPS, qp->index);
-	if (target.qp)
+	if (soft_target_own(&target, qp, &notices))
 		soft_target_end(&target);
 	soft_shm_unlock(ctx->shm);
 	soft_tell(ctx->shm, &notices);
@@ -529,7 +522,7 @@ struct soft_qp *soft_qp_of_cq(struct soft_context *ctx, uint32_t slot,
 	struct soft_qp *qp = NULL;
 
 	pthread_mutex_lock(&ctx->lock);
-	object = slot < ctx->events.num ? ctx->events.slots[slot] : NULL;
+	object = soft_table_get(&ctx->events, slot);
 	if (object && object->kind == SV_QP)
 		qp = object->ibv;
 	if (qp && (qp->ibv.qp_num != qpn ||

@@ -172,7 +172,6 @@ void soft_address_fill(const struct sv_state *state,
 	memset(to, 0, sizeof(*to));
 	to->is_global = attr->is_global;
 	to->dlid = attr->dlid;
-	to->sl = attr->sl;
 	if (attr->is_global)
 		memcpy(to->dgid, attr->grh.dgid.raw, sizeof(to->dgid));
 	if (!port || port > state->num_ports)

@@ -236,14 +236,12 @@ static void flush(struct soft_qp *qp)
 {
 	struct soft_context *ctx = to_context(qp->ibv.context);
 	struct soft_notices notices = {};
-	struct soft_target target = { .shm = ctx->shm,
-				      .index = qp->index,
-				      .notices = &notices };
+	struct soft_target target;
 
 	if (soft_shm_lock(ctx->shm))
 		return;
-	target.qp = soft_shm_record(ctx->shm, SD_QPS, qp->index);
-	if (target.qp && target.qp->state == IBV_QPS_ERR)
+	if (soft_target_own(&target, qp, &notices) &&
+	    target.qp->state == IBV_QPS_ERR)
 		soft_target_flush(&target);
 	soft_shm_unlock(ctx->shm);
 	soft_tell(ctx->shm, &notices);

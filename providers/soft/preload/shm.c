@@ -117,13 +117,9 @@ static struct soft_shm *find(dev_t dev, ino_t ino)
 
 	for (shm = all; shm; shm = shm->next)
 		if (shm->dev == dev && shm->ino == ino)
-			return soft_shm_get(shm);
-	return NULL;
-}
-
-struct soft_shm *soft_shm_get(struct soft_shm *shm)
-{
-	atomic_fetch_add(&shm->refs, 1);
+			break;
+	if (shm)
+		atomic_fetch_add(&shm->refs, 1);
 	return shm;
 }
 
@@ -351,12 +347,13 @@ static bool is_alive(struct soft_shm *shm)
 {
 	struct flock owner = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	const struct sd_header *header = (void *)shm->map;
-	int64_t now = soft_now_ns();
+	int64_t now;
 
 	if (header && header->magic != SD_MAGIC)
 		return false; /* its owner has closed it */
 	if (shm->is_own)
 		return !shm->closed;
+	now = soft_now_ns();
 	if (now - shm->seen_alive < SEEN_NS)
 		return true;
 	if (fcntl(shm->fd, F_GETLK, &owner) || owner.l_type == F_UNLCK)
