@@ -162,6 +162,20 @@ void flow_connect(struct end *a, struct end *b, const struct flow *flow)
 	end_connect(b, &of_a, flow);
 }
 
+void flow_open(struct flow_pair *pair, const struct flow *flow)
+{
+	end_open(&pair->a, "soft0", flow);
+	end_open(&pair->b, "soft0", flow);
+	flow_connect(&pair->a, &pair->b, flow);
+	end_address(&pair->b, &pair->of_b);
+}
+
+void flow_close(struct flow_pair *pair)
+{
+	end_close(&pair->a);
+	end_close(&pair->b);
+}
+
 /* ---- posting ---- */
 
 static struct ibv_sge sge_of(struct end *end, uint32_t offset, uint32_t length)

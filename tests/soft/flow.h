@@ -56,6 +56,15 @@ void end_close(struct end *end);
 /* of two ends in this process */
 void flow_connect(struct end *a, struct end *b, const struct flow *flow);
 
+struct flow_pair {
+	struct end a, b;
+	struct address of_b;
+};
+
+/* on soft0, connected */
+void flow_open(struct flow_pair *pair, const struct flow *flow);
+void flow_close(struct flow_pair *pair);
+
 /* @length bytes of its memory from @offset on; 0 or an errno value */
 int end_recv(struct end *end, uint64_t id, uint32_t offset, uint32_t length);
 int end_send(struct end *end, uint64_t id, uint32_t offset, uint32_t length);

@@ -10,23 +10,6 @@
 static const struct flow rc = { .type = IBV_QPT_RC };
 static const struct flow with_srq = { .type = IBV_QPT_RC, .has_srq = true };
 
-struct pair {
-	struct end a, b;
-};
-
-static void open_pair(struct pair *p, const struct flow *flow)
-{
-	end_open(&p->a, "soft0", flow);
-	end_open(&p->b, "soft0", flow);
-	flow_connect(&p->a, &p->b, flow);
-}
-
-static void close_pair(struct pair *p)
-{
-	end_close(&p->a);
-	end_close(&p->b);
-}
-
 static bool has_event(struct end *end)
 {
 	struct pollfd fd = { .fd = end->channel->fd, .events = POLLIN };
@@ -44,7 +27,7 @@ static void take_event(struct end *end)
 	ibv_ack_cq_events(cq, 1);
 }
 
-static void send_one(struct pair *p, unsigned int flags)
+static void send_one(struct flow_pair *p, unsigned int flags)
 {
 	struct ibv_send_wr wr = { .opcode = IBV_WR_SEND,
 				  .send_flags = flags | IBV_SEND_SIGNALED };
@@ -57,10 +40,10 @@ static void send_one(struct pair *p, unsigned int flags)
 
 static void notified(void **state)
 {
-	struct pair p;
+	struct flow_pair p;
 
 	(void)state;
-	open_pair(&p, &rc);
+	flow_open(&p, &rc);
 	send_one(&p, 0);
 	assert_false(has_event(&p.b)); /* not asked for */
 	end_poll(&p.b);
@@ -75,16 +58,16 @@ static void notified(void **state)
 	assert_int_equal(ibv_req_notify_cq(p.a.cq, 0), 0);
 	send_one(&p, 0);
 	take_event(&p.a);
-	close_pair(&p);
+	flow_close(&p);
 }
 
 static void solicited(void **state)
 {
 	struct ibv_qp_attr attr = { .qp_state = IBV_QPS_ERR };
-	struct pair p;
+	struct flow_pair p;
 
 	(void)state;
-	open_pair(&p, &rc);
+	flow_open(&p, &rc);
 	assert_int_equal(ibv_req_notify_cq(p.b.cq, 1), 0);
 	send_one(&p, 0);
 	assert_false(has_event(&p.b));
@@ -100,7 +83,7 @@ static void solicited(void **state)
 	assert_int_equal(end_recv(&p.b, 9, 0, 0), 0);
 	assert_int_equal(ibv_modify_qp(p.b.qp, &attr, IBV_QP_STATE), 0);
 	take_event(&p.b);
-	close_pair(&p);
+	flow_close(&p);
 }
 
 /* ---- no wake-up is lost ---- */
@@ -109,7 +92,7 @@ static void solicited(void **state)
 
 static void *send_many(void *arg)
 {
-	struct pair *p = arg;
+	struct flow_pair *p = arg;
 	int i;
 
 	for (i = 0; i < MESSAGES; i++) {
@@ -123,11 +106,11 @@ static void every_wake_up(void **state)
 {
 	struct ibv_wc wc;
 	pthread_t sender;
-	struct pair p;
+	struct flow_pair p;
 	int got = 0, n, i;
 
 	(void)state;
-	open_pair(&p, &rc);
+	flow_open(&p, &rc);
 	for (i = 0; i < 32; i++)
 		assert_int_equal(end_recv(&p.b, i, 0, 4), 0);
 	assert_int_equal(ibv_req_notify_cq(p.b.cq, 0), 0);
@@ -142,7 +125,7 @@ static void every_wake_up(void **state)
 		assert_int_equal(n, 0);
 	}
 	pthread_join(sender, NULL);
-	close_pair(&p);
+	flow_close(&p);
 }
 
 /* ---- sizes ---- */
@@ -150,11 +133,11 @@ static void every_wake_up(void **state)
 static void resized(void **state)
 {
 	const struct flow flow = { .type = IBV_QPT_RC, .cqe = 8 };
-	struct pair p;
+	struct flow_pair p;
 	int i;
 
 	(void)state;
-	open_pair(&p, &flow);
+	flow_open(&p, &flow);
 	for (i = 0; i < 6; i++) {
 		assert_int_equal(end_recv(&p.b, 10 + i, 0, 4), 0);
 		assert_int_equal(end_send(&p.a, i, 0, 4), 0);
@@ -171,7 +154,7 @@ static void resized(void **state)
 		end_expect(&p.a, i, IBV_WC_SUCCESS);
 		end_expect(&p.b, 10 + i, IBV_WC_SUCCESS);
 	}
-	close_pair(&p);
+	flow_close(&p);
 }
 
 /* who polls by parts may post meanwhile, to that CQ */
@@ -184,7 +167,7 @@ static void by_parts(void **state)
 	};
 	struct ibv_poll_cq_attr poll = {};
 	struct ibv_cq_ex *cq;
-	struct pair p;
+	struct flow_pair p;
 	uint64_t first;
 
 	(void)state;
@@ -223,7 +206,7 @@ static void by_parts(void **state)
 	assert_int_equal(ibv_wc_read_opcode(cq), IBV_WC_SEND);
 	assert_true(ibv_wc_read_completion_ts(cq) >= first);
 	ibv_end_poll(cq);
-	close_pair(&p);
+	flow_close(&p);
 }
 
 /* ---- SRQ ---- */
@@ -231,11 +214,11 @@ static void by_parts(void **state)
 static void srq_limit(void **state)
 {
 	struct ibv_srq_attr attr = { .srq_limit = 3 };
-	struct pair p;
+	struct flow_pair p;
 	int i;
 
 	(void)state;
-	open_pair(&p, &with_srq);
+	flow_open(&p, &with_srq);
 	for (i = 0; i < 5; i++)
 		assert_int_equal(end_recv(&p.b, i, 0, 4), 0);
 	assert_int_equal(ibv_modify_srq(p.b.srq, &attr, IBV_SRQ_LIMIT), 0);
@@ -248,7 +231,7 @@ static void srq_limit(void **state)
 	/* it was for once */
 	assert_int_equal(ibv_query_srq(p.b.srq, &attr), 0);
 	assert_int_equal(attr.srq_limit, 0);
-	close_pair(&p);
+	flow_close(&p);
 }
 
 static void srq_size(void **state)
@@ -257,11 +240,11 @@ static void srq_size(void **state)
 				   .has_srq = true,
 				   .depth = 4 };
 	struct ibv_srq_attr attr = { .max_wr = 2 };
-	struct pair p;
+	struct flow_pair p;
 	int i;
 
 	(void)state;
-	open_pair(&p, &flow);
+	flow_open(&p, &flow);
 	for (i = 0; i < 4; i++)
 		assert_int_equal(end_recv(&p.b, i, 0, 4), 0);
 	assert_int_equal(end_recv(&p.b, 4, 0, 4), ENOMEM);
@@ -281,7 +264,7 @@ static void srq_size(void **state)
 	assert_int_equal(ibv_modify_srq(p.b.srq, &attr, IBV_SRQ_MAX_WR), 0);
 	assert_int_equal(end_recv(&p.b, 0, 0, 4), 0);
 	assert_int_equal(end_recv(&p.b, 1, 0, 4), ENOMEM);
-	close_pair(&p);
+	flow_close(&p);
 }
 
 #define TEST(name) \

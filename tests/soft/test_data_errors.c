@@ -9,27 +9,8 @@
 
 static const struct flow rc = { .type = IBV_QPT_RC };
 
-struct pair {
-	struct end a, b;
-	struct address of_b;
-};
-
-static void open_pair(struct pair *p, const struct flow *flow)
-{
-	end_open(&p->a, "soft0", flow);
-	end_open(&p->b, "soft0", flow);
-	flow_connect(&p->a, &p->b, flow);
-	end_address(&p->b, &p->of_b);
-}
-
-static void close_pair(struct pair *p)
-{
-	end_close(&p->a);
-	end_close(&p->b);
-}
-
 /* with one more request behind, and a receive at each side */
-static void fails(struct pair *p, enum ibv_wc_status ours, bool theirs)
+static void fails(struct flow_pair *p, enum ibv_wc_status ours, bool theirs)
 {
 	end_expect(&p->a, 1, ours);
 	assert_int_equal(end_state(&p->a), IBV_QPS_ERR);
@@ -50,9 +31,9 @@ static void fails(struct pair *p, enum ibv_wc_status ours, bool theirs)
 	end_expect_none(&p->b);
 }
 
-static void prepare(struct pair *p, const struct flow *flow)
+static void prepare(struct flow_pair *p, const struct flow *flow)
 {
-	open_pair(p, flow);
+	flow_open(p, flow);
 	assert_int_equal(end_recv(&p->a, 50, 0, 1), 0);
 	assert_int_equal(end_recv(&p->b, 60, 0, 64), 0);
 }
@@ -94,7 +75,7 @@ static void remote_key(const struct key_case *c, enum ibv_wc_status status)
 	struct address to;
 	struct ibv_mr *mr;
 	struct ibv_pd *pd;
-	struct pair p;
+	struct flow_pair p;
 
 	flow.access = c->qp_access;
 	prepare(&p, &flow);
@@ -115,7 +96,7 @@ static void remote_key(const struct key_case *c, enum ibv_wc_status status)
 		assert_int_equal(end_event(&p.b), IBV_EVENT_QP_ACCESS_ERR);
 	}
 	drop_mr(&p.b, mr, pd);
-	close_pair(&p);
+	flow_close(&p);
 }
 
 #define WRITES (IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE)
@@ -173,7 +154,7 @@ static void local_key(const struct key_case *c, enum ibv_wc_status status)
 	struct ibv_send_wr *bad;
 	struct ibv_mr *mr;
 	struct ibv_pd *pd;
-	struct pair p;
+	struct flow_pair p;
 
 	prepare(&p, &rc);
 	mr = make_mr(&p.a, c, &pd);
@@ -187,7 +168,7 @@ static void local_key(const struct key_case *c, enum ibv_wc_status status)
 	else
 		fails(&p, status, false);
 	drop_mr(&p.a, mr, pd);
-	close_pair(&p);
+	flow_close(&p);
 }
 
 static void local_protection(void **state)
@@ -220,7 +201,7 @@ static void local_protection(void **state)
 
 static void too_small(void **state)
 {
-	struct pair p;
+	struct flow_pair p;
 
 	(void)state;
 	prepare(&p, &rc);
@@ -231,7 +212,7 @@ static void too_small(void **state)
 	end_expect(&p.a, 1, IBV_WC_REM_INV_REQ_ERR);
 	end_expect(&p.a, 50, IBV_WC_WR_FLUSH_ERR);
 	assert_int_equal(end_state(&p.b), IBV_QPS_ERR);
-	close_pair(&p);
+	flow_close(&p);
 }
 
 static void bad_receive(void **state)
@@ -239,10 +220,10 @@ static void bad_receive(void **state)
 	struct ibv_sge sge = { .length = 64, .lkey = 0x123456 };
 	struct ibv_recv_wr wr = { .wr_id = 9, .sg_list = &sge, .num_sge = 1 };
 	struct ibv_recv_wr *bad;
-	struct pair p;
+	struct flow_pair p;
 
 	(void)state;
-	open_pair(&p, &rc);
+	flow_open(&p, &rc);
 	sge.addr = (uintptr_t)p.b.memory;
 	assert_int_equal(ibv_post_recv(p.b.qp, &wr, &bad), 0);
 	assert_int_equal(end_send(&p.a, 1, 0, 1), 0);
@@ -250,12 +231,12 @@ static void bad_receive(void **state)
 	end_expect(&p.b, 9, IBV_WC_LOC_PROT_ERR);
 	assert_int_equal(end_state(&p.a), IBV_QPS_ERR);
 	assert_int_equal(end_state(&p.b), IBV_QPS_ERR);
-	close_pair(&p);
+	flow_close(&p);
 }
 
 static void unaligned_atomic(void **state)
 {
-	struct pair p;
+	struct flow_pair p;
 
 	(void)state;
 	prepare(&p, &rc);
@@ -264,20 +245,20 @@ static void unaligned_atomic(void **state)
 			 0);
 	fails(&p, IBV_WC_REM_INV_REQ_ERR, true);
 	assert_int_equal(end_event(&p.b), IBV_EVENT_QP_REQ_ERR);
-	close_pair(&p);
+	flow_close(&p);
 }
 
 static void no_receive(void **state)
 {
 	const struct flow flow = { .type = IBV_QPT_RC, .rnr_retry = 2 };
-	struct pair p;
+	struct flow_pair p;
 
 	(void)state;
-	open_pair(&p, &flow);
+	flow_open(&p, &flow);
 	assert_int_equal(end_recv(&p.a, 50, 0, 1), 0);
 	assert_int_equal(end_send(&p.a, 1, 0, 1), 0);
 	fails(&p, IBV_WC_RNR_RETRY_EXC_ERR, false);
-	close_pair(&p);
+	flow_close(&p);
 }
 
 /* ---- nobody there ---- */
@@ -291,7 +272,7 @@ static void reset(struct end *end)
 
 static void no_answer(void **state)
 {
-	struct pair p;
+	struct flow_pair p;
 
 	(void)state;
 	prepare(&p, &rc);
@@ -302,12 +283,12 @@ static void no_answer(void **state)
 	end_expect(&p.a, 50, IBV_WC_WR_FLUSH_ERR);
 	end_expect(&p.a, 3, IBV_WC_WR_FLUSH_ERR);
 	end_expect_none(&p.b); /* a reset QP has nothing left */
-	close_pair(&p);
+	flow_close(&p);
 }
 
 static void closed_peer(void **state)
 {
-	struct pair p;
+	struct flow_pair p;
 
 	(void)state;
 	prepare(&p, &rc);
@@ -351,10 +332,10 @@ static void established(void **state)
 static void to_error(void **state)
 {
 	struct ibv_qp_attr attr = { .qp_state = IBV_QPS_ERR };
-	struct pair p;
+	struct flow_pair p;
 
 	(void)state;
-	open_pair(&p, &rc);
+	flow_open(&p, &rc);
 	assert_int_equal(end_send(&p.a, 1, 0, 1), 0); /* waits */
 	assert_int_equal(end_recv(&p.a, 2, 0, 1), 0);
 	assert_int_equal(end_recv(&p.a, 3, 0, 1), 0);
@@ -366,16 +347,16 @@ static void to_error(void **state)
 	/* nothing of it arrives, now or later */
 	assert_int_equal(end_recv(&p.b, 4, 0, 1), 0);
 	end_expect_none(&p.b);
-	close_pair(&p);
+	flow_close(&p);
 }
 
 static void drained(void **state)
 {
 	struct ibv_qp_attr attr = { .qp_state = IBV_QPS_SQD };
-	struct pair p;
+	struct flow_pair p;
 
 	(void)state;
-	open_pair(&p, &rc);
+	flow_open(&p, &rc);
 	assert_int_equal(end_recv(&p.b, 1, 0, 1), 0);
 	assert_int_equal(ibv_modify_qp(p.a.qp, &attr, IBV_QP_STATE), 0);
 	assert_int_equal(end_send(&p.a, 2, 0, 1), 0);
@@ -385,33 +366,33 @@ static void drained(void **state)
 	assert_int_equal(ibv_modify_qp(p.a.qp, &attr, IBV_QP_STATE), 0);
 	end_expect(&p.a, 2, IBV_WC_SUCCESS);
 	end_expect(&p.b, 1, IBV_WC_SUCCESS);
-	close_pair(&p);
+	flow_close(&p);
 }
 
 static void last_wqe(void **state)
 {
 	const struct flow flow = { .type = IBV_QPT_RC, .has_srq = true };
 	struct ibv_qp_attr attr = { .qp_state = IBV_QPS_ERR };
-	struct pair p;
+	struct flow_pair p;
 
 	(void)state;
-	open_pair(&p, &flow);
+	flow_open(&p, &flow);
 	assert_int_equal(end_recv(&p.b, 1, 0, 1), 0);
 	assert_int_equal(ibv_modify_qp(p.b.qp, &attr, IBV_QP_STATE), 0);
 	assert_int_equal(end_event(&p.b), IBV_EVENT_QP_LAST_WQE_REACHED);
 	end_expect_none(&p.b); /* the SRQ's are not flushed */
-	close_pair(&p);
+	flow_close(&p);
 }
 
 /* more than the CQ holds: it says so, and is of no more use */
 static void overrun(void **state)
 {
 	const struct flow flow = { .type = IBV_QPT_RC, .cqe = 4 };
-	struct pair p;
+	struct flow_pair p;
 	int i;
 
 	(void)state;
-	open_pair(&p, &flow);
+	flow_open(&p, &flow);
 	for (i = 0; i < 5; i++)
 		assert_int_equal(end_recv(&p.b, i, 0, 1), 0);
 	for (i = 0; i < 5; i++) {
@@ -421,7 +402,7 @@ static void overrun(void **state)
 	assert_int_equal(end_event(&p.b), IBV_EVENT_CQ_ERR);
 	assert_int_equal(end_event(&p.b), IBV_EVENT_QP_FATAL);
 	assert_int_equal(end_state(&p.b), IBV_QPS_ERR);
-	close_pair(&p);
+	flow_close(&p);
 }
 
 #define TEST(name) \

@@ -6,34 +6,15 @@
 
 static const struct flow rc = { .type = IBV_QPT_RC, .inline_data = 256 };
 
-struct pair {
-	struct end a, b;
-	struct address of_b;
-};
-
-static void open_pair(struct pair *p, const struct flow *flow)
-{
-	end_open(&p->a, "soft0", flow);
-	end_open(&p->b, "soft0", flow);
-	flow_connect(&p->a, &p->b, flow);
-	end_address(&p->b, &p->of_b);
-}
-
-static void close_pair(struct pair *p)
-{
-	end_close(&p->a);
-	end_close(&p->b);
-}
-
 static void sends(void **state)
 {
 	static const uint32_t lengths[] = { 0, 1, 7, 4096, 65537, 1 << 20 };
 	struct ibv_wc wc;
-	struct pair p;
+	struct flow_pair p;
 	unsigned int i;
 
 	(void)state;
-	open_pair(&p, &rc);
+	flow_open(&p, &rc);
 	for (i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
 		fill_memory(p.a.memory + 3, lengths[i], i);
 		memset(p.b.memory, 0, FLOW_SIZE);
@@ -51,7 +32,7 @@ static void sends(void **state)
 		assert_int_equal(p.b.memory[5 + lengths[i]], 0);
 		assert_int_equal(p.b.memory[4], 0);
 	}
-	close_pair(&p);
+	flow_close(&p);
 }
 
 /* three pieces here, two of other sizes there */
@@ -65,10 +46,10 @@ static void scatter(void **state)
 	struct ibv_recv_wr recv = { .sg_list = to, .num_sge = 2 };
 	struct ibv_send_wr *bad_send;
 	struct ibv_recv_wr *bad_recv;
-	struct pair p;
+	struct flow_pair p;
 
 	(void)state;
-	open_pair(&p, &rc);
+	flow_open(&p, &rc);
 	fill_memory(p.a.memory, 600, 9);
 	from[0] = (struct ibv_sge){ (uintptr_t)p.a.memory, 100, p.a.mr->lkey };
 	from[1] = (struct ibv_sge){ (uintptr_t)p.a.memory + 100, 0, 0 };
@@ -85,7 +66,7 @@ static void scatter(void **state)
 	assert_memory_equal(p.b.memory + 1, p.a.memory, 333);
 	assert_memory_equal(p.b.memory + 1000, p.a.memory + 333, 267);
 	assert_int_equal(p.b.memory[1267], 0);
-	close_pair(&p);
+	flow_close(&p);
 }
 
 static void immediate(void **state)
@@ -99,10 +80,10 @@ static void immediate(void **state)
 				  .imm_data = 0x12345678 };
 	struct ibv_send_wr *bad;
 	struct ibv_wc wc;
-	struct pair p;
+	struct flow_pair p;
 
 	(void)state;
-	open_pair(&p, &rc);
+	flow_open(&p, &rc);
 	sge = (struct ibv_sge){ (uintptr_t)p.a.memory, 10, p.a.mr->lkey };
 	assert_int_equal(end_recv(&p.b, 1, 0, 100), 0);
 	assert_int_equal(ibv_post_send(p.a.qp, &wr, &bad), 0);
@@ -125,16 +106,16 @@ static void immediate(void **state)
 	assert_int_equal(wc.imm_data, 99);
 	assert_int_equal(wc.byte_len, 10);
 	assert_true(is_filled(p.b.memory + 50, 10, 3));
-	close_pair(&p);
+	flow_close(&p);
 }
 
 static void one_sided(void **state)
 {
 	struct ibv_wc wc;
-	struct pair p;
+	struct flow_pair p;
 
 	(void)state;
-	open_pair(&p, &rc);
+	flow_open(&p, &rc);
 	fill_memory(p.a.memory, 1 << 20, 1);
 	assert_int_equal(end_rdma(&p.a, 1, IBV_WR_RDMA_WRITE, 0, 1 << 20,
 				  &p.of_b, 11),
@@ -153,16 +134,16 @@ static void one_sided(void **state)
 	assert_true(is_filled(p.a.memory + 5, 1 << 20, 1));
 	/* nothing of it is told at the other side */
 	end_expect_none(&p.b);
-	close_pair(&p);
+	flow_close(&p);
 }
 
 static void atomics(void **state)
 {
-	struct pair p;
+	struct flow_pair p;
 	uint64_t *there, *old;
 
 	(void)state;
-	open_pair(&p, &rc);
+	flow_open(&p, &rc);
 	there = (uint64_t *)(p.b.memory + 64);
 	old = (uint64_t *)p.a.memory;
 	*there = 5;
@@ -183,7 +164,7 @@ static void atomics(void **state)
 			 0);
 	end_expect(&p.a, 3, IBV_WC_SUCCESS);
 	assert_int_equal(*there, 100);
-	close_pair(&p);
+	flow_close(&p);
 }
 
 /* the buffer is free again when the call returns, and needs no key */
@@ -197,10 +178,10 @@ static void inline_data(void **state)
 				  .send_flags =
 					  IBV_SEND_SIGNALED | IBV_SEND_INLINE };
 	struct ibv_send_wr *bad;
-	struct pair p;
+	struct flow_pair p;
 
 	(void)state;
-	open_pair(&p, &rc);
+	flow_open(&p, &rc);
 	/* it has to wait for a receive */
 	assert_int_equal(ibv_post_send(p.a.qp, &wr, &bad), 0);
 	memset(text, 'x', sizeof(text));
@@ -212,7 +193,7 @@ static void inline_data(void **state)
 	sge.length = 257;
 	assert_int_equal(ibv_post_send(p.a.qp, &wr, &bad), EINVAL);
 	assert_ptr_equal(bad, &wr);
-	close_pair(&p);
+	flow_close(&p);
 }
 
 /* a slot is free when a completion behind it was polled */
@@ -221,11 +202,11 @@ static void full(void **state)
 	const struct flow flow = { .type = IBV_QPT_RC, .depth = 4 };
 	struct ibv_send_wr wr = { .opcode = IBV_WR_RDMA_WRITE };
 	struct ibv_send_wr *bad;
-	struct pair p;
+	struct flow_pair p;
 	int i;
 
 	(void)state;
-	open_pair(&p, &flow);
+	flow_open(&p, &flow);
 	for (i = 0; i < 3; i++)
 		assert_int_equal(ibv_post_send(p.a.qp, &wr, &bad), 0);
 	end_expect_none(&p.a);
@@ -241,7 +222,7 @@ static void full(void **state)
 	for (i = 0; i < 4; i++)
 		assert_int_equal(end_recv(&p.b, i, 0, 1), 0);
 	assert_int_equal(end_recv(&p.b, 4, 0, 1), ENOMEM);
-	close_pair(&p);
+	flow_close(&p);
 }
 
 /* all at once, and in order */
@@ -250,11 +231,11 @@ static void in_order(void **state)
 	const struct flow flow = { .type = IBV_QPT_RC,
 				   .depth = 512,
 				   .sig_all = true };
-	struct pair p;
+	struct flow_pair p;
 	uint32_t i;
 
 	(void)state;
-	open_pair(&p, &flow);
+	flow_open(&p, &flow);
 	for (i = 0; i < 500; i++)
 		assert_int_equal(end_recv(&p.b, i, i * 8, 8), 0);
 	for (i = 0; i < 500; i++) {
@@ -266,16 +247,16 @@ static void in_order(void **state)
 		end_expect(&p.b, i, IBV_WC_SUCCESS);
 		assert_memory_equal(p.b.memory + i * 8, &i, sizeof(i));
 	}
-	close_pair(&p);
+	flow_close(&p);
 }
 
 /* RNR: it waits without its owner polling, and goes when there is a receive */
 static void waits_for_receive(void **state)
 {
-	struct pair p;
+	struct flow_pair p;
 
 	(void)state;
-	open_pair(&p, &rc);
+	flow_open(&p, &rc);
 	fill_memory(p.a.memory, 100, 4);
 	assert_int_equal(end_send(&p.a, 1, 0, 100), 0);
 	assert_int_equal(end_send(&p.a, 2, 0, 50), 0);
@@ -286,7 +267,7 @@ static void waits_for_receive(void **state)
 	assert_true(is_filled(p.b.memory + 200, 50, 4));
 	end_expect(&p.a, 1, IBV_WC_SUCCESS);
 	end_expect(&p.a, 2, IBV_WC_SUCCESS);
-	close_pair(&p);
+	flow_close(&p);
 }
 
 /* to a QP of the same context, even to itself */
