@@ -93,20 +93,36 @@ static void look_for_it(struct ibc_registry *reg)
 	ibc__unlock(reg);
 }
 
-struct ibc_device *ibc_adopt_context(struct ibc_registry *reg,
-				     struct ibv_context *context,
-				     uint32_t flags)
+/* lock held: whether @dev took @owner, who may be NULL */
+static bool owned_by(struct ibc_device *dev, const struct ibc__owner *owner)
+{
+	if (!owner || !dev || !dev->adopted || dev->owner.let_go)
+		return false;
+	dev->owner = *owner;
+	return true;
+}
+
+static int check_adoption(struct ibc_registry *reg, struct ibv_context *context,
+			  uint32_t flags)
+{
+	int error = ibc__registry_check(reg);
+
+	if (!error && (!context || flags & ~IBC_ADOPT_READ_EVENTS))
+		error = EINVAL;
+	return error ? error : ibc__registry_hears(reg);
+}
+
+/* *@owner is NULL afterwards if the device has taken him */
+static struct ibc_device *adopt(struct ibc_registry *reg,
+				struct ibv_context *context, uint32_t flags,
+				const struct ibc__owner **owner)
 {
 	char name[IBC_NAME_MAX];
 	struct ibc__identity id;
 	struct ibc_device *dev;
 	bool again;
-	int error = ibc__registry_check(reg);
+	int error = check_adoption(reg, context, flags);
 
-	if (!error && (!context || flags & ~IBC_ADOPT_READ_EVENTS))
-		error = EINVAL;
-	if (!error)
-		error = ibc__registry_hears(reg);
 	if (error)
 		return ibc__null(error);
 	identify(context, &id, name, sizeof(name));
@@ -117,12 +133,71 @@ struct ibc_device *ibc_adopt_context(struct ibc_registry *reg,
 		error = adopt_again(dev, flags);
 	else
 		error = adopt_new(reg, context, flags, &id, name, &dev);
+	if (!error && owned_by(dev, *owner))
+		*owner = NULL;
 	ibc__unlock(reg);
 	if (error)
 		return ibc__null(error);
 	if (!again)
 		look_for_it(reg);
 	return dev;
+}
+
+struct ibc_device *ibc_adopt_context(struct ibc_registry *reg,
+				     struct ibv_context *context,
+				     uint32_t flags)
+{
+	const struct ibc__owner *nobody = NULL;
+
+	return adopt(reg, context, flags, &nobody);
+}
+
+struct ibc_device *ibc__adopt_owned(struct ibc_registry *reg,
+				    struct ibv_context *context, uint32_t flags,
+				    const struct ibc__owner *owner)
+{
+	struct ibc_device *dev = adopt(reg, context, flags, &owner);
+	int error = errno;
+
+	if (owner)
+		owner->let_go(owner->arg);
+	errno = error;
+	return dev;
+}
+
+struct ibc_device *ibc__adopt_again(struct ibc_registry *reg,
+				    struct ibv_context *context, uint32_t flags)
+{
+	struct ibc_device *dev;
+	int error = check_adoption(reg, context, flags);
+
+	if (error)
+		return ibc__null(error);
+	ibc__lock(reg);
+	dev = find_context(reg, context);
+	if (!dev || (dev->adopted && !dev->owner.let_go))
+		error = ENOENT;
+	else
+		error = adopt_again(dev, flags);
+	ibc__unlock(reg);
+	return error ? ibc__null(error) : dev;
+}
+
+/* lock held; it is dropped. The context is its owner's again */
+void ibc__let_go(struct ibc_device *dev)
+{
+	struct ibc_registry *reg = dev->reg;
+	struct ibc__owner owner = dev->owner;
+	struct ibc__frame frame;
+
+	if (!owner.let_go)
+		return;
+	dev->owner.let_go = NULL;
+	ibc__unlock(reg);
+	ibc__enter(&frame, reg);
+	owner.let_go(owner.arg);
+	ibc__leave(&frame);
+	ibc__lock(reg);
 }
 
 static bool of_object(int type)

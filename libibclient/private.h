@@ -30,6 +30,7 @@
 #include "handler.h"
 #include "holders.h"
 #include "found.h"
+#include "owner.h"
 #include "ref.h"
 #include "watch.h"
 
@@ -242,6 +243,7 @@ struct ibc_device {
 	struct ibc__identity id;
 	uint64_t incarnation;
 	bool adopted;
+	struct ibc__owner owner; /* let_go: of who waits, or NULL */
 
 	TAILQ_ENTRY(ibc_device) entry;
 	struct ibc__job job;
@@ -291,6 +293,7 @@ void ibc__device_unused(struct ibc_device *dev);
 void ibc__device_announce(struct ibc_device *dev);
 int ibc__device_check(struct ibc_device *dev);
 bool ibc__device_live(struct ibc_device *dev);
+void ibc__let_go(struct ibc_device *dev);
 void ibc__device_at(struct ibc_device *dev, uint64_t when);
 bool ibc__device_step(struct ibc__job *job);
 bool ibc__step_reread(struct ibc_device *dev);

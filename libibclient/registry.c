@@ -165,6 +165,7 @@ static void free_devices(struct ibc_registry *reg)
 		ibc__events_unwatch(dev);
 		if (context && !dev->adopted)
 			ibc__close_device(dev, context);
+		ibc__let_go(dev);
 		TAILQ_REMOVE(&reg->devices, dev, entry);
 		free(dev->events.current);
 		ibc__device_free(dev);

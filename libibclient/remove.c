@@ -203,6 +203,7 @@ static void close_context(struct ibc_device *dev)
 	dev->context = NULL;
 	if (context && !dev->adopted)
 		ibc__close_device(dev, context);
+	ibc__let_go(dev);
 	dev->state = IBC_DEVICE_GONE;
 	dev->stage = IBC_STAGE_CLOSED;
 	if (dev->announced) {

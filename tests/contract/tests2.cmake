@@ -3,7 +3,7 @@
 # The guarantees from 12 on, and what else was promised.
 set(HARNESS2 contract/harness.c contract/harness2.c)
 
-foreach(name adopt removal trigger incarnation stale event sticky empty open sources
+foreach(name adopt owner removal trigger incarnation stale event sticky empty open sources
 		invalid sink help dump fork child loop interrupt)
 	ibc_test(contract/test_${name} ${HARNESS2})
 endforeach()
