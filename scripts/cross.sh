@@ -28,7 +28,7 @@ cross_stage() {
 	fi
 	build_tree "$stage" "-DCMAKE_TOOLCHAIN_FILE=$TOP/cmake/$3.cmake" \
 		"-DIBC_SYSROOT=$sysroot" -DIBC_WERROR=ON -DIBC_BUILD_MAN=OFF \
-		-DIBC_BUILD_SOFT=OFF -DIBC_BUILD_TOOLS=OFF \
+		-DIBC_BUILD_RDMACM=OFF -DIBC_BUILD_SOFT=OFF -DIBC_BUILD_TOOLS=OFF \
 		-DIBC_BUILD_EXAMPLES=OFF -DIBC_BUILD_BENCH=OFF || return 1
 	run_ctest "$stage" "$BUILD/$stage"
 }
