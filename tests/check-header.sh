@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# check-header.sh : the public header, alone and first in a file, as C11 and as
-# C++11, pedantically. The system's headers are not ours to judge: -isystem.
+# check-header.sh : the public headers, alone and first in a file, as C11 and as
+# C++11, pedantically; that for librdmacm where librdmacm's is. The system's headers are not ours to judge: -isystem.
 #
 # CC, CXX: the compilers. Exit status: 0, or 1 with what they say.
 set -u
@@ -31,6 +31,8 @@ int main(void)
 END
 # {0} leaves fields out, and C++ warns of that; {} does not.
 sed 's/{ 0 }/{}/' "$TMP/user.c" > "$TMP/user.cc"
+sed 's/ibclient\.h/ibclient_rdmacm.h/' "$TMP/user.c" > "$TMP/rdmacm.c"
+sed 's/ibclient\.h/ibclient_rdmacm.h/' "$TMP/user.cc" > "$TMP/rdmacm.cc"
 
 # compile COMPILER STANDARD FILE [OPTION...]
 compile()
@@ -52,6 +54,11 @@ done
 for STD in c++11 gnu++17; do
 	compile "${CXX:-c++}" "$STD" user.cc
 done
+
+if echo '#include <rdma/rdma_cma.h>' | ${CC:-cc} -E - > /dev/null 2>&1; then
+	compile "${CC:-cc}" c11 rdmacm.c -Wno-missing-field-initializers
+	compile "${CXX:-c++}" c++11 rdmacm.cc
+fi
 
 # One C++ program that calls a function must find the C one.
 nm "$TMP/user.o" | grep -q 'U ibc_version$' || {

@@ -3,7 +3,8 @@
 #
 # check-man.sh [LIBDIR] : are the man pages and the headers of one mind?
 #
-# For libibclient and for libsoftverbs:
+# For libibclient, libibclient_rdmacm (where librdmacm's header is) and
+# libsoftverbs:
 #
 #   - each public function is named by exactly one page of section 3, and is in
 #     its SYNOPSIS with the very prototype that the header has
@@ -31,6 +32,7 @@ WARN="-std=gnu11 -Wall -Wextra -Werror -Iinclude ${CFLAGS:-}"
 LIBDIR=${1:+$(cd "$1" && pwd)}
 ALL_PAGES="$(echo libibclient/man/*.md) $(echo tools/man/ibc_*.md)"
 ALL_PAGES="$ALL_PAGES $(echo providers/soft/man/*.md)"
+ALL_PAGES="$ALL_PAGES $(echo libibclient_rdmacm/man/*.md)"
 TMP=$(mktemp -d) || exit 1
 trap 'rm -rf "$TMP"' EXIT
 WRONG=0
@@ -81,7 +83,8 @@ check_functions()
 		[ "$n" = 1 ] || wrong "$f: $n pages have it in NAME, not one"
 		grep -q "^ \* $f - " "$header" || wrong "$f: no kernel-doc"
 	done
-	sed -n 's/^\t\t\([a-z0-9_]*\);$/\1/p' "$map" > "$TMP/map"
+	# names with __ are private
+	sed -n 's/^\t\t\([a-z0-9_]*\);$/\1/p' "$map" | grep -v __ > "$TMP/map"
 	while read -r f; do
 		grep -qx "$f" <<< "$functions" ||
 			wrong "$map: $f is not in $header"
@@ -142,7 +145,8 @@ check_names()
 # check_example PAGE LIBRARY: runs it on a fabric that is made for it.
 check_example()
 {
-	local page=$1 lib=$2 base rc
+	local page=$1 lib=$2 more=() base rc
+	[ "$lib" != ibclient_rdmacm ] || more=(-libclient -lrdmacm)
 	base=$TMP/$(basename "$page" .md)
 
 	code "$page" EXAMPLE > "$base.c"
@@ -156,7 +160,7 @@ check_example()
 	[ -n "$LIBDIR" ] && [ -e "$LIBDIR/lib$lib.so" ] || return
 	# shellcheck disable=SC2086
 	$CC ${CFLAGS:-} -o "$base" "$base.o" -L"$LIBDIR" \
-			-Wl,-rpath,"$LIBDIR" -l"$lib" -libverbs || {
+			-Wl,-rpath,"$LIBDIR" -l"$lib" "${more[@]}" -libverbs || {
 		wrong "$page: EXAMPLE does not link"
 		return
 	}
@@ -250,6 +254,7 @@ check_readme()
 }
 
 FUNCTIONS=$(functions_of include/infiniband/ibclient.h ibc
+	functions_of include/infiniband/ibclient_rdmacm.h ibc
 	functions_of include/infiniband/softverbs.h softverbs)
 PAGE_NAME='\*\*((ibc|softverbs)_[a-z_]+|ibclient(_events)?|softverbs)\*\*\([0-9]\)'
 PAGES=$(for p in $ALL_PAGES; do
@@ -261,6 +266,13 @@ done)
 DESCRIBED="NAME|SYNOPSIS|DESCRIPTION|RETURN VALUE|ERRORS|THREAD SAFETY"
 check_library ibc ibclient "$DESCRIBED|IN A CALLBACK|EXAMPLE|SEE ALSO" \
 	libibclient/libibclient.map libibclient/man/*.3.md
+# shellcheck disable=SC2086
+if echo '#include <rdma/rdma_cma.h>' | $CC ${CFLAGS:-} -E - > /dev/null 2>&1; then
+	check_library ibc ibclient_rdmacm \
+		"$DESCRIBED|IN A CALLBACK|NOTES|EXAMPLE|SEE ALSO" \
+		libibclient_rdmacm/libibclient_rdmacm.map \
+		libibclient_rdmacm/man/*.3.md
+fi
 check_library softverbs softverbs "$DESCRIBED|EXAMPLE|SEE ALSO" \
 	providers/soft/libsoftverbs.map providers/soft/man/*.3.md
 for PAGE in $ALL_PAGES; do
@@ -271,6 +283,7 @@ check_rendering
 if [ -n "$LIBDIR" ]; then
 	check_built libibclient.so libibclient/man/*.md
 	check_built libsoftverbs.so providers/soft/man/*.md
+	check_built libibclient_rdmacm.so libibclient_rdmacm/man/*.md
 fi
 check_readme
 
