@@ -57,7 +57,7 @@ endfunction()
 
 find_program(PANDOC pandoc)
 if(PANDOC)
-	set(IBC_MAN_DIRS libibclient/man)
+	set(IBC_MAN_DIRS libibclient/man libibclient_pd/man)
 	if(TARGET ibclient-rdmacm)
 		list(APPEND IBC_MAN_DIRS libibclient_rdmacm/man)
 	endif()

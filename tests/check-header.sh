@@ -31,6 +31,7 @@ int main(void)
 END
 # {0} leaves fields out, and C++ warns of that; {} does not.
 sed 's/{ 0 }/{}/' "$TMP/user.c" > "$TMP/user.cc"
+sed 's/ibclient\.h/ibclient_pd.h/' "$TMP/user.cc" > "$TMP/pd.cc"
 sed 's/ibclient\.h/ibclient_rdmacm.h/' "$TMP/user.c" > "$TMP/rdmacm.c"
 sed 's/ibclient\.h/ibclient_rdmacm.h/' "$TMP/user.cc" > "$TMP/rdmacm.cc"
 
@@ -55,6 +56,7 @@ for STD in c++11 gnu++17; do
 	compile "${CXX:-c++}" "$STD" user.cc
 done
 
+compile "${CXX:-c++}" c++11 pd.cc
 if echo '#include <rdma/rdma_cma.h>' | ${CC:-cc} -E - > /dev/null 2>&1; then
 	compile "${CC:-cc}" c11 rdmacm.c -Wno-missing-field-initializers
 	compile "${CXX:-c++}" c++11 rdmacm.cc

@@ -3,7 +3,7 @@
 #
 # check-man.sh [LIBDIR] : are the man pages and the headers of one mind?
 #
-# For libibclient, libibclient_rdmacm (where librdmacm's header is) and
+# For libibclient, libibclient_pd, libibclient_rdmacm (where librdmacm's header is) and
 # libsoftverbs:
 #
 #   - each public function is named by exactly one page of section 3, and is in
@@ -32,7 +32,7 @@ WARN="-std=gnu11 -Wall -Wextra -Werror -Iinclude ${CFLAGS:-}"
 LIBDIR=${1:+$(cd "$1" && pwd)}
 ALL_PAGES="$(echo libibclient/man/*.md) $(echo tools/man/ibc_*.md)"
 ALL_PAGES="$ALL_PAGES $(echo providers/soft/man/*.md)"
-ALL_PAGES="$ALL_PAGES $(echo libibclient_rdmacm/man/*.md)"
+ALL_PAGES="$ALL_PAGES $(echo libibclient_rdmacm/man/*.md libibclient_pd/man/*.md)"
 TMP=$(mktemp -d) || exit 1
 trap 'rm -rf "$TMP"' EXIT
 WRONG=0
@@ -146,7 +146,10 @@ check_names()
 check_example()
 {
 	local page=$1 lib=$2 more=() base rc
-	[ "$lib" != ibclient_rdmacm ] || more=(-libclient -lrdmacm)
+	case $lib in
+	ibclient_pd) more=(-libclient) ;;
+	ibclient_rdmacm) more=(-libclient -lrdmacm) ;;
+	esac
 	base=$TMP/$(basename "$page" .md)
 
 	code "$page" EXAMPLE > "$base.c"
@@ -255,6 +258,7 @@ check_readme()
 
 FUNCTIONS=$(functions_of include/infiniband/ibclient.h ibc
 	functions_of include/infiniband/ibclient_rdmacm.h ibc
+	functions_of include/infiniband/ibclient_pd.h ibc
 	functions_of include/infiniband/softverbs.h softverbs)
 PAGE_NAME='\*\*((ibc|softverbs)_[a-z_]+|ibclient(_events)?|softverbs)\*\*\([0-9]\)'
 PAGES=$(for p in $ALL_PAGES; do
@@ -266,6 +270,8 @@ done)
 DESCRIBED="NAME|SYNOPSIS|DESCRIPTION|RETURN VALUE|ERRORS|THREAD SAFETY"
 check_library ibc ibclient "$DESCRIBED|IN A CALLBACK|EXAMPLE|SEE ALSO" \
 	libibclient/libibclient.map libibclient/man/*.3.md
+check_library ibc ibclient_pd "$DESCRIBED|IN A CALLBACK|EXAMPLE|SEE ALSO" \
+	libibclient_pd/libibclient_pd.map libibclient_pd/man/*.3.md
 # shellcheck disable=SC2086
 if echo '#include <rdma/rdma_cma.h>' | $CC ${CFLAGS:-} -E - > /dev/null 2>&1; then
 	check_library ibc ibclient_rdmacm \
@@ -284,6 +290,7 @@ if [ -n "$LIBDIR" ]; then
 	check_built libibclient.so libibclient/man/*.md
 	check_built libsoftverbs.so providers/soft/man/*.md
 	check_built libibclient_rdmacm.so libibclient_rdmacm/man/*.md
+	check_built libibclient_pd.so libibclient_pd/man/*.md
 fi
 check_readme
 
