@@ -405,6 +405,30 @@ static void overrun(void **state)
 	flow_close(&p);
 }
 
+/* by what it sends itself: the QP is of no more use, the other end's is */
+static void own_overrun(void **state)
+{
+	const struct flow flow = { .type = IBV_QPT_RC, .cqe = 4 };
+	struct flow_pair p;
+	int i;
+
+	(void)state;
+	flow_open(&p, &flow);
+	assert_int_equal(end_recv(&p.a, 9, 0, 1), 0);
+	for (i = 0; i < 5; i++) {
+		assert_int_equal(end_recv(&p.b, i, 0, 1), 0);
+		assert_int_equal(end_send(&p.a, i, 0, 1), 0);
+		end_poll(&p.b);
+	}
+	assert_int_equal(end_event(&p.a), IBV_EVENT_CQ_ERR);
+	assert_int_equal(end_event(&p.a), IBV_EVENT_QP_FATAL);
+	assert_int_equal(end_state(&p.a), IBV_QPS_ERR);
+	assert_int_equal(end_state(&p.b), IBV_QPS_RTS);
+	/* said once */
+	assert_int_equal(end_send(&p.a, 6, 0, 1), 0);
+	flow_close(&p);
+}
+
 #define TEST(name) \
 	cmocka_unit_test_setup_teardown(name, soft_setup, soft_teardown)
 
@@ -415,7 +439,7 @@ int main(void)
 		TEST(bad_receive),   TEST(unaligned_atomic), TEST(no_receive),
 		TEST(no_answer),     TEST(closed_peer),	     TEST(established),
 		TEST(to_error),	     TEST(drained),	     TEST(last_wqe),
-		TEST(overrun),
+		TEST(overrun),	     TEST(own_overrun),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

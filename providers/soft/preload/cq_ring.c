@@ -207,7 +207,7 @@ static void wake(struct soft_cq *cq, const struct soft_cqe *cqe)
 	soft_tell(ctx->shm, &notices);
 }
 
-void soft_cq_put(struct soft_cq *cq, const struct soft_cqe *cqe)
+bool soft_cq_put(struct soft_cq *cq, const struct soft_cqe *cqe)
 {
 	struct soft_cq_ring *ring = &cq->ring;
 	struct soft_cqe *at;
@@ -230,6 +230,7 @@ void soft_cq_put(struct soft_cq *cq, const struct soft_cqe *cqe)
 		wake(cq, cqe);
 	else if (ring->own)
 		overrun(cq);
+	return fits || !ring->own;
 }
 
 /* lock held */

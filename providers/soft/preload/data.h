@@ -537,7 +537,8 @@ int soft_cq_ring_init(struct soft_context *ctx, struct soft_cq *cq,
 		      bool is_stamped);
 void soft_cq_ring_done(struct soft_context *ctx, struct soft_cq *cq);
 int soft_cq_ring_resize(struct soft_context *ctx, struct soft_cq *cq, int cqe);
-void soft_cq_put(struct soft_cq *cq, const struct soft_cqe *cqe);
+/* false: it overran, and the QP is of no more use */
+bool soft_cq_put(struct soft_cq *cq, const struct soft_cqe *cqe);
 /* no lock: it may have something the next moment */
 bool soft_cq_is_empty(struct soft_cq *cq);
 /* lock held */

@@ -85,6 +85,16 @@ static enum ibv_wc_opcode wc_opcode(uint32_t opcode)
 	}
 }
 
+/* as arrive.c does for who receives; what else was posted is dropped like this one */
+static void overran(struct soft_qp *qp)
+{
+	if (!soft_qp_enter_error(qp))
+		return;
+	soft_raise(to_context(qp->ibv.context), IBV_EVENT_QP_FATAL,
+		   qp->object.id);
+	soft_qp_end(qp);
+}
+
 /* that of the head, which is over then */
 static void complete(struct soft_qp *qp, const struct soft_outcome *outcome)
 {
@@ -104,9 +114,10 @@ static void complete(struct soft_qp *qp, const struct soft_outcome *outcome)
 	sq->tries = 0;
 	sq->since = 0;
 	sq->again = SOFT_DONE;
-	if (sq->sig_all || send->flags & IBV_SEND_SIGNALED ||
-	    outcome->status != IBV_WC_SUCCESS)
-		soft_cq_put((struct soft_cq *)qp->ibv.send_cq, &cqe);
+	if ((sq->sig_all || send->flags & IBV_SEND_SIGNALED ||
+	     outcome->status != IBV_WC_SUCCESS) &&
+	    !soft_cq_put((struct soft_cq *)qp->ibv.send_cq, &cqe))
+		overran(qp);
 }
 
 static void flush(struct soft_qp *qp)
