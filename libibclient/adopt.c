@@ -161,6 +161,8 @@ struct ibc_device *ibc__adopt_owned(struct ibc_registry *reg,
 
 	if (owner)
 		owner->let_go(owner->arg);
+	if (dev)
+		ibc__wait_told(dev);
 	errno = error;
 	return dev;
 }
@@ -180,7 +182,10 @@ struct ibc_device *ibc__adopt_again(struct ibc_registry *reg,
 	else
 		error = adopt_again(dev, flags);
 	ibc__unlock(reg);
-	return error ? ibc__null(error) : dev;
+	if (error)
+		return ibc__null(error);
+	ibc__wait_told(dev);
+	return dev;
 }
 
 /* lock held; it is dropped. The context is its owner's again */

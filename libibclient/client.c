@@ -171,6 +171,29 @@ static void wait_for_adds(struct ibc_registry *reg, struct ibc__client *c)
 	ibc__client_put(c);
 }
 
+static bool all_told(void *arg)
+{
+	struct ibc_device *dev = arg;
+	struct ibc__client *c;
+
+	TAILQ_FOREACH(c, &dev->reg->clients, entry)
+		if (!c->dying && !settled(dev, c))
+			return false;
+	return true;
+}
+
+/* no lock held; the caller has a reference. In a callback it does not wait */
+void ibc__wait_told(struct ibc_device *dev)
+{
+	struct ibc_registry *reg = dev->reg;
+
+	if (ibc__in_callback(reg))
+		return;
+	ibc__lock(reg);
+	ibc__wait(reg, all_told, dev, IBC_FOREVER);
+	ibc__unlock(reg);
+}
+
 int ibc_register_client(struct ibc_registry *reg, struct ibc_client *client)
 {
 	bool in_callback;

@@ -23,7 +23,11 @@ struct ibc__owner {
 	void *arg;
 };
 
-/* as ibc_adopt_context(); whatever it returns, @owner is let go once */
+/*
+ * As ibc_adopt_context(), but that outside of callbacks it returns when the clients'
+ * add() have run: who has the device has its data, too. Whatever it returns,
+ * @owner is let go once.
+ */
 struct ibc_device *ibc__adopt_owned(struct ibc_registry *reg,
 				    struct ibv_context *context, uint32_t flags,
 				    const struct ibc__owner *owner);

@@ -294,6 +294,7 @@ void ibc__device_announce(struct ibc_device *dev);
 int ibc__device_check(struct ibc_device *dev);
 bool ibc__device_live(struct ibc_device *dev);
 void ibc__let_go(struct ibc_device *dev);
+void ibc__wait_told(struct ibc_device *dev);
 void ibc__device_at(struct ibc_device *dev, uint64_t when);
 bool ibc__device_step(struct ibc__job *job);
 bool ibc__step_reread(struct ibc_device *dev);

@@ -23,7 +23,9 @@ extern "C" {
  *
  * Adopts @id->verbs, as ibc_adopt_context() does, or finds the device that was
  * made of it: all ids on a device have the same context. An id that has moved to
- * another device gives that one, at the next call.
+ * another device gives that one, at the next call. Outside of callbacks it returns
+ * when the clients' add() have run for the device, as ibc_register_client() does:
+ * a connection handler may ask for its data in the next line.
  *
  * librdmacm owns its contexts, and closes one that is not in the device list any
  * more when nobody uses it who librdmacm knows of. The registry does use it, until
@@ -31,8 +33,8 @@ extern "C" {
  * the address of @id, for as long as that takes: librdmacm counts it. It is on
  * this device alone. It is gone before the clients' gone(), and with ibc_close().
  *
- * Context: any thread, any callback; opens and binds an id at the first call for
- *	a device. Not in a signal handler.
+ * Context: any thread, any callback; opens and binds an id, and waits for
+ *	callbacks, at the first call for a device. Not in a signal handler.
  * Return: a reference, for ibc_put_device(). NULL and errno: EINVAL (a NULL or
  *	foreign pointer, unknown flags, an id without a device), ENODEV (the
  *	device's removal is under way), EADDRNOTAVAIL (the address of @id is
