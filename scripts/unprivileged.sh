@@ -4,14 +4,17 @@
 # The tests of softverbs are for users without any privilege: run by root, they
 # are run as nobody, from copies that nobody can read.
 
-# What of the trees the tests use, for everybody to read.
+# What of the trees the tests use, for everybody to read; and the directories that
+# they start in.
 copy_for_nobody() {
 	local dir=$1
 	chmod 755 "$dir"
 	mkdir -p "$dir/build" "$dir/src" "$dir/home" "$dir/ctest"
 	cp -R "$BUILD/release/bin" "$BUILD/release/lib" "$dir/build/" &&
 		(cd "$BUILD/release" && find tests -name '*.so*' -print0 |
-			xargs -0 -r cp -P --parents -t "$dir/build") &&
+			xargs -0 -r cp -P --parents -t "$dir/build" &&
+			find tests -name CMakeFiles -prune -o -type d -print0 |
+			(cd "$dir/build" && xargs -0 mkdir -p)) &&
 		cp -R "$TOP/tests" "$TOP/include" "$TOP/providers" \
 			"$dir/src/" &&
 		chmod -R u=rwX,go=rX "$dir" &&
