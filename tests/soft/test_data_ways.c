@@ -121,6 +121,84 @@ static void unlisted(void **state)
 	end_close(&b);
 }
 
+/* ---- datagrams to a device that is removed ---- */
+
+static const struct address group = { .gid.raw = { 0xff, 0x0e, 1 },
+				      .qpn = 0xffffff };
+
+/* one to @to, one to the group that it is in; from ways not yet looked for */
+static void send_two(struct end *from, const struct address *to)
+{
+	struct ibv_ah *one = make_ah(from, to), *all = make_ah(from, &group);
+
+	send_to(from, one, to->qpn);
+	send_to(from, all, group.qpn);
+	assert_int_equal(ibv_destroy_ah(one), 0);
+	assert_int_equal(ibv_destroy_ah(all), 0);
+}
+
+static void open_member(struct end *from, struct end *to, struct address *of)
+{
+	end_open(from, "soft0", &ud);
+	end_open(to, "soft1", &ud);
+	end_connect(from, NULL, &ud);
+	end_connect(to, NULL, &ud);
+	end_address(to, of);
+	assert_int_equal(ibv_attach_mcast(to->qp, &group.gid, 0), 0);
+	fill_memory(from->memory, 8, 3);
+	assert_int_equal(end_recv(to, 1, 0, GRH + 8), 0);
+	assert_int_equal(end_recv(to, 2, 100, GRH + 8), 0);
+}
+
+/* it works as before, until it is closed */
+static void removed_held(void **state)
+{
+	struct soft_test *test = *state;
+	struct address of_to;
+	struct end from, to;
+
+	add_device(test, "soft1");
+	open_member(&from, &to, &of_to);
+	assert_int_equal(softverbs_remove_device(test->sv, "soft1", 0),
+			 ETIMEDOUT);
+	send_two(&from, &of_to);
+	end_expect(&to, 1, IBV_WC_SUCCESS);
+	end_expect(&to, 2, IBV_WC_SUCCESS);
+	assert_true(is_filled(to.memory + GRH, 8, 3));
+	assert_true(is_filled(to.memory + 100 + GRH, 8, 3));
+	/* and one copy of each */
+	assert_int_equal(end_recv(&to, 3, 0, GRH + 8), 0);
+	end_expect_none(&to);
+	end_close(&to);
+	send_two(&from, &of_to);
+	end_close(&from);
+}
+
+/* it is gone at once, for who finds it now and who had found it */
+static void removed_fatal(void **state)
+{
+	struct soft_test *test = *state;
+	struct address of_to;
+	struct end from, to;
+	int i;
+
+	assert_int_equal(softverbs_add_device(test->sv, "soft1", 0, 1,
+					      SOFTVERBS_REMOVAL_FATAL),
+			 0);
+	open_member(&from, &to, &of_to);
+	send_two(&from, &of_to);
+	end_expect(&to, 1, IBV_WC_SUCCESS);
+	end_expect(&to, 2, IBV_WC_SUCCESS);
+	assert_int_equal(end_recv(&to, 3, 200, GRH + 8), 0);
+	assert_int_equal(end_recv(&to, 4, 300, GRH + 8), 0);
+	assert_int_equal(softverbs_remove_device(test->sv, "soft1", 0), 0);
+	send_two(&from, &of_to);
+	for (i = 200; i < 400; i++)
+		assert_int_equal(to.memory[i], 0);
+	end_close(&to);
+	end_close(&from);
+}
+
 /* ---- a process whose first thread has ended ---- */
 
 static void *serve(void *arg)
@@ -175,9 +253,8 @@ static void first_thread(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(same_number),
-		TEST(unlisted),
-		TEST(first_thread),
+		TEST(same_number),   TEST(unlisted),	 TEST(removed_held),
+		TEST(removed_fatal), TEST(first_thread),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -232,6 +232,11 @@ void soft_multicast(struct soft_context *ctx, const struct soft_address *to,
 
 	if (!sv)
 		return;
+	/*
+	 * Removed and held it works as before, or else its lock is not given.
+	 * First those: what is removed meanwhile gets no second copy.
+	 */
+	sv_for_each_entry(sv->dir, "removed", visit_device, &r);
 	sv_for_each_entry(sv->dir, SV_LISTED, visit_device, &r);
 	softverbs_close(sv);
 	errno = saved;
