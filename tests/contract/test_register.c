@@ -125,6 +125,8 @@ static void g05_register_in_a_callback_returns_at_once(void **state)
 	fake_add("soft1", 2);
 	wait_for(h_count(&b, H_ADD) == 2);
 	check_added(&a, 2);
+	/* of both devices: they are told by different threads */
+	wait_for(h_record(h_find(&b, H_ADD, 0)).result == 0);
 	wait_for(h_record(h_find(&b, H_ADD, 1)).result == 0);
 	check_added(&b, 2);
 	rec_unregister(&b);
