@@ -167,9 +167,13 @@ static void unregister(struct input *in)
 	struct client *c = sequence_client(in);
 	int error;
 
-	if (c->registered && !world.depth && !c->async)
+	if (c->registered && !world.depth && !c->async) {
+		c->claimed = true;
 		model_dies(c);
+	}
 	error = ibc_unregister_client_timed(&c->ibc, 0);
+	if (!world.depth)
+		c->claimed = false;
 	if (!c->registered)
 		fuzz_check(error == EINVAL);
 	else if (world.depth)
@@ -202,6 +206,10 @@ static void unregister_async(struct input *in)
 	if (!c->registered) {
 		fuzz_check(ibc_unregister_client_async(&c->ibc, done) ==
 			   EINVAL);
+		return;
+	}
+	if (c->claimed) {
+		fuzz_check(ibc_unregister_client_async(&c->ibc, done) == EBUSY);
 		return;
 	}
 	c->async = true;

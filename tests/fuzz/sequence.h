@@ -72,6 +72,7 @@ struct pair {
 struct client {
 	struct ibc_client ibc;
 	bool registered, dying, async;
+	bool claimed; /* who unregisters it waits, and its callbacks run in him */
 	int add_result, alloc_error; /* of the next one */
 	struct pair pairs[MAX_DEVICES];
 };
