@@ -10,7 +10,21 @@ static void remove_under(struct cm_test *test)
 	assert_true(error == 0 || error == ETIMEDOUT);
 }
 
-static void check_removal(struct cm_test *test)
+/* nothing can be disconnected, and yet the QP is in the error state */
+static void check_disconnect(struct cm_end *end, int error)
+{
+	struct ibv_qp_attr attr;
+	struct ibv_qp_init_attr init;
+
+	assert_fails(rdma_disconnect(end->id), error);
+	if (error == EIO)
+		return;
+	assert_int_equal(ibv_query_qp(end->id->qp, &attr, IBV_QP_STATE, &init),
+			 0);
+	assert_int_equal(attr.qp_state, IBV_QPS_ERR);
+}
+
+static void check_removal(struct cm_test *test, int error)
 {
 	struct cm_pair pair;
 
@@ -20,14 +34,14 @@ static void check_removal(struct cm_test *test)
 	cm_expect_ack(pair.server.channel, RDMA_CM_EVENT_DEVICE_REMOVAL, 0);
 	/* it was bound to an address of the device */
 	cm_expect_ack(pair.channel, RDMA_CM_EVENT_DEVICE_REMOVAL, 0);
-	assert_fails(rdma_disconnect(pair.client.id), EINVAL);
+	check_disconnect(&pair.client, error);
 	assert_fails(rdma_resolve_route(pair.client.id, 1000), EINVAL);
 	cm_destroy_pair(&pair);
 }
 
 static void removal_wait(void **state)
 {
-	check_removal(*state);
+	check_removal(*state, EINVAL);
 }
 
 /* the context's own event is left for the program */
@@ -36,7 +50,7 @@ static void removal_fatal(void **state)
 	struct ibv_async_event event;
 	struct cm_pair pair;
 
-	check_removal(*state);
+	check_removal(*state, EIO);
 	assert_int_equal(softverbs_add_device(((struct cm_test *)*state)->sv,
 					      "soft0", 0, 1,
 					      SOFTVERBS_REMOVAL_FATAL),

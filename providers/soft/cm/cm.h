@@ -355,7 +355,7 @@ int cm_set_local_ece(struct rdma_cm_id *id, struct ibv_ece *ece);
 int cm_get_remote_ece(struct rdma_cm_id *id, struct ibv_ece *ece);
 /* errno values */
 int cm_qp_ready(struct cm_id *id); /* to RTR, then RTS */
-void cm_qp_error(struct cm_id *id);
+int cm_qp_error(struct cm_id *id);
 void cm_fill_ah(const struct cm_id *id, const union ibv_gid *gid, uint16_t lid,
 		struct ibv_ah_attr *ah);
 

@@ -367,11 +367,15 @@ static int end(struct cm_id *id)
 	}
 }
 
+/* first of all the QP, as librdmacm does: even if there is nothing to disconnect */
 int cm_disconnect(struct rdma_cm_id *ibv)
 {
 	struct cm_id *id = to_id(ibv);
+	int error = cm_qp_error(id);
 	bool first;
-	int error;
+
+	if (error)
+		return cm_result(error);
 
 	pthread_mutex_lock(&cm_lock);
 	first = !id->timewait;
@@ -379,7 +383,5 @@ int cm_disconnect(struct rdma_cm_id *ibv)
 	pthread_mutex_unlock(&cm_lock);
 	if (error > 0)
 		return cm_result(error);
-	if (ibv->qp)
-		cm_qp_error(id);
 	return error < 0 && first ? cm_complete(id) : 0;
 }

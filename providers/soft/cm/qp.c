@@ -128,12 +128,13 @@ int cm_qp_ready(struct cm_id *id)
 	return error ? error : change(id, id->ibv.qp, IBV_QPS_RTS);
 }
 
-void cm_qp_error(struct cm_id *id)
+int cm_qp_error(struct cm_id *id)
 {
 	struct ibv_qp_attr attr = { .qp_state = IBV_QPS_ERR };
 
-	if (id->ibv.qp)
-		CM_VERB(ibv_modify_qp)(id->ibv.qp, &attr, IBV_QP_STATE);
+	if (!id->ibv.qp)
+		return 0;
+	return CM_VERB(ibv_modify_qp)(id->ibv.qp, &attr, IBV_QP_STATE);
 }
 
 /* connected ones wait for the peer, the others need none */
