@@ -4,7 +4,8 @@
  * answers, sends requests one after the other, checks the answers, and goes on to
  * the next address when the connection is lost. PD and buffer are the device's
  * client data: whichever device a connection comes to use, it finds or makes them
- * in one line, when its address has been resolved.
+ * in one line, when its address has been resolved. At its end it says how long it
+ * had to wait for an answer at most.
  *
  *	iser_style_initiator REQUESTS PORT ADDRESS...	0: until SIGTERM
  */
@@ -17,19 +18,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <infiniband/ibclient_rdmacm.h>
 #include <rdma/rdma_verbs.h>
 
 #include "wire.h"
 
-#define WAIT_MS 10000
+#define WAIT_MS	 10000
+#define FLUSH_MS 1000 /* a device that is gone may say nothing any more */
 
 struct device {
 	struct ibc_client_data base;
 	struct ibv_pd *pd;
 	struct ibv_mr *mr;
-	char buffer[3 * WIRE_SIZE]; /* to send, to receive, to be written to */
+	/* to send, to be written to, and two to receive */
+	char buffer[4 * WIRE_SIZE];
 };
 
 static struct rdma_event_channel *events;
@@ -87,6 +91,7 @@ static struct ibc_client client = {
 struct connection {
 	struct rdma_cm_id *id;
 	struct device *device; /* a reference */
+	unsigned int receives; /* posted: always one more than is awaited */
 };
 
 /* the next event, if it is that one; everything else is the end of it */
@@ -125,6 +130,21 @@ static bool make_qp(struct connection *c)
 	return !rdma_create_qp(c->id, c->device->pd, &attr);
 }
 
+/* they are filled in turn */
+static char *receive_of(struct connection *c, unsigned int number)
+{
+	return c->device->buffer + (2 + number % 2) * WIRE_SIZE;
+}
+
+static bool post_receive(struct connection *c)
+{
+	if (rdma_post_recv(c->id, NULL, receive_of(c, c->receives), WIRE_SIZE,
+			   c->device->mr))
+		return false;
+	c->receives++;
+	return true;
+}
+
 static bool resolve(struct connection *c, const char *address, uint16_t port)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET,
@@ -146,16 +166,56 @@ static bool open_connection(struct connection *c, const char *address,
 					 .initiator_depth = 1 };
 
 	return resolve(c, address, port) && find_device(c) && make_qp(c) &&
-	       !rdma_resolve_route(c->id, WAIT_MS) &&
+	       post_receive(c) && !rdma_resolve_route(c->id, WAIT_MS) &&
 	       expect(RDMA_CM_EVENT_ROUTE_RESOLVED) &&
 	       !rdma_connect(c->id, &param) &&
 	       expect(RDMA_CM_EVENT_ESTABLISHED);
 }
 
-static void close_connection(struct connection *c)
+/* the status of the next completion; or -1, when there is none in @fds or time */
+static int completion(struct ibv_cq *cq, struct ibv_comp_channel *channel,
+		      struct pollfd *fds, int num_fds, int wait_ms)
+{
+	struct ibv_cq *which;
+	struct ibv_wc wc;
+	void *context;
+	int n;
+
+	while (!(n = ibv_poll_cq(cq, 1, &wc))) {
+		if (ibv_req_notify_cq(cq, 0))
+			return -1;
+		n = ibv_poll_cq(cq, 1, &wc);
+		if (n)
+			break;
+		if (poll(fds, num_fds, wait_ms) < 1 ||
+		    (num_fds > 1 && fds[1].revents) ||
+		    ibv_get_cq_event(channel, &which, &context))
+			return -1;
+		ibv_ack_cq_events(which, 1);
+	}
+	return n == 1 ? (int)wc.status : -1;
+}
+
+/* disconnected, the QP is in the error state: what was posted is flushed */
+static const char *end_of_receives(struct connection *c)
+{
+	struct ibv_comp_channel *channel = c->id->recv_cq_channel;
+	struct pollfd fd = { .fd = channel->fd, .events = POLLIN };
+	int status;
+
+	do {
+		status = completion(c->id->recv_cq, channel, &fd, 1, FLUSH_MS);
+	} while (status == IBV_WC_SUCCESS);
+	return status < 0 ? "no completion" : ibv_wc_status_str(status);
+}
+
+static void close_connection(struct connection *c, const char *lost)
 {
 	if (c->id && c->id->qp) {
 		rdma_disconnect(c->id);
+		if (lost)
+			printf("%s: lost: %s\n", lost, end_of_receives(c));
+		fflush(stdout);
 		rdma_destroy_qp(c->id);
 	}
 	if (c->id)
@@ -168,49 +228,32 @@ static void close_connection(struct connection *c)
 /* ---- a request ---- */
 
 /* a completion, unless the connection ends */
-static bool complete(struct connection *c, struct ibv_cq *cq,
-		     struct ibv_comp_channel *channel)
+static bool complete(struct ibv_cq *cq, struct ibv_comp_channel *channel)
 {
 	struct pollfd fds[2] = { { .fd = channel->fd, .events = POLLIN },
 				 { .fd = events->fd, .events = POLLIN } };
-	struct ibv_cq *which;
-	struct ibv_wc wc;
-	void *context;
-	int n;
 
-	(void)c;
-	while (!(n = ibv_poll_cq(cq, 1, &wc))) {
-		if (ibv_req_notify_cq(cq, 0))
-			return false;
-		n = ibv_poll_cq(cq, 1, &wc);
-		if (n)
-			break;
-		if (poll(fds, 2, WAIT_MS) < 1 || fds[1].revents)
-			return false;
-		if (ibv_get_cq_event(channel, &which, &context))
-			return false;
-		ibv_ack_cq_events(which, 1);
-	}
-	return n == 1 && wc.status == IBV_WC_SUCCESS;
+	return completion(cq, channel, fds, 2, WAIT_MS) == IBV_WC_SUCCESS;
 }
 
-static bool is_answered(struct device *d, const struct wire_request *request)
+static bool is_answered(const struct wire_request *request, const char *answer)
 {
-	const char *answer = d->buffer + WIRE_SIZE, *block = answer + WIRE_SIZE;
+	const char *block = (const char *)(uintptr_t)request->addr;
 	int i;
 
 	if (request->op == WIRE_ECHO)
-		return !memcmp(answer, d->buffer, WIRE_SIZE);
+		return !memcmp(answer, request, WIRE_SIZE);
 	for (i = 0; i < WIRE_SIZE; i++)
 		if ((unsigned char)block[i] != wire_byte(request->block))
 			return false;
-	return ((struct wire_request *)answer)->tag == request->tag;
+	return ((const struct wire_request *)answer)->tag == request->tag;
 }
 
 static bool request(struct connection *c, uint64_t tag)
 {
 	struct device *d = c->device;
-	char *answer = d->buffer + WIRE_SIZE, *block = answer + WIRE_SIZE;
+	char *block = d->buffer + WIRE_SIZE;
+	const char *answer = receive_of(c, c->receives - 1);
 	struct wire_request *r = (struct wire_request *)d->buffer;
 
 	memset(d->buffer, (int)tag, WIRE_SIZE);
@@ -220,13 +263,13 @@ static bool request(struct connection *c, uint64_t tag)
 				    .tag = tag,
 				    .addr = (uintptr_t)block,
 				    .block = tag };
-	if (rdma_post_recv(c->id, NULL, answer, WIRE_SIZE, d->mr) ||
+	if (!post_receive(c) ||
 	    rdma_post_send(c->id, NULL, r, WIRE_SIZE, d->mr,
 			   IBV_SEND_SIGNALED) ||
-	    !complete(c, c->id->send_cq, c->id->send_cq_channel) ||
-	    !complete(c, c->id->recv_cq, c->id->recv_cq_channel))
+	    !complete(c->id->send_cq, c->id->send_cq_channel) ||
+	    !complete(c->id->recv_cq, c->id->recv_cq_channel))
 		return false;
-	if (is_answered(d, r))
+	if (is_answered(r, answer))
 		return true;
 	fprintf(stderr, "request %llu: a wrong answer\n",
 		(unsigned long long)tag);
@@ -241,21 +284,42 @@ static void stop(int signal)
 	stopped = 1;
 }
 
+static double now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1e3 + now.tv_nsec / 1e6;
+}
+
+/* requests, and the longest time from one answer to the next in *gap */
+static unsigned long ask(struct connection *c, unsigned long left, double *gap)
+{
+	double before = now_ms(), now;
+	unsigned long done = 0;
+
+	while (done < left && !stopped && request(c, left - done)) {
+		now = now_ms();
+		*gap = now - before > *gap ? now - before : *gap;
+		before = now;
+		done++;
+	}
+	return done;
+}
+
 static unsigned long serve(struct connection *c, const char *address,
-			   uint16_t port, unsigned long left)
+			   uint16_t port, unsigned long left, double *gap)
 {
 	unsigned long done = 0;
+	bool lost = false;
 
 	if (open_connection(c, address, port)) {
 		printf("%s: connected\n", address);
 		fflush(stdout);
-		while (done < left && !stopped && request(c, left - done))
-			done++;
-		if (done < left && !stopped)
-			printf("%s: lost\n", address);
-		fflush(stdout);
+		done = ask(c, left, gap);
+		lost = done < left && !stopped;
 	}
-	close_connection(c);
+	close_connection(c, lost ? address : NULL);
 	return done;
 }
 
@@ -263,6 +327,7 @@ int main(int argc, char **argv)
 {
 	struct connection c = {};
 	unsigned long left;
+	double gap = 0;
 	int error, next = 3;
 
 	if (argc < 4)
@@ -278,11 +343,12 @@ int main(int argc, char **argv)
 	left = strtoul(argv[1], NULL, 0);
 	left = left ? left : ULONG_MAX;
 	while (left && !stopped) {
-		left -= serve(&c, argv[next], (uint16_t)atoi(argv[2]), left);
+		left -= serve(&c, argv[next], (uint16_t)atoi(argv[2]), left,
+			      &gap);
 		next = next + 1 < argc ? next + 1 : 3;
 	}
 	error = ibc_unregister_client(&client);
 	rdma_destroy_event_channel(events);
-	puts("done");
+	printf("longest wait: %.0f ms\ndone\n", gap);
 	return error || ibc_close(reg);
 }

@@ -78,6 +78,8 @@ under_load() {
 	right remove soft0 --timeout 60000
 	# whose device went connects to the other one, which serves on
 	sees "$temp/first.log" '10.0.0.2: connected'
+	grep -q '^10.0.0.1: lost: ' "$temp/first.log" ||
+		complain "no word about the loss: $(cat "$temp/first.log")"
 	sees "$log" 'soft0: resources freed'
 	sees "$log" 'soft0: gone'
 	right add soft0 --removal "$1"
@@ -86,11 +88,13 @@ under_load() {
 	ends_well "$third" "on the next soft0" "$temp/third.log"
 	has_lines "$log" 'soft0: resources made' 2 ||
 		complain "the next soft0 is not served: $(cat "$log")"
-	! has_lines "$temp/second.log" '10.0.0.2: lost' ||
+	! grep -q '^10.0.0.2: lost' "$temp/second.log" ||
 		complain "the other device's connection was lost"
 	kill -TERM "$first" "$second"
 	ends_well "$first" first "$temp/first.log"
 	ends_well "$second" second "$temp/second.log"
+	echo "$1: $(grep '^10.0.0.1: lost' "$temp/first.log");" \
+		"the other device: $(grep '^longest' "$temp/second.log")"
 	exec 3>&-
 	ends_well "$serving" target "$log"
 	pids=()
