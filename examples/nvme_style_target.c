@@ -25,7 +25,7 @@
 
 #include "nvme_style_device.h"
 
-#define BACKLOG 128
+#define BACKLOG 1024
 
 static struct rdma_event_channel *events;
 static struct ibc_registry *reg;
