@@ -19,6 +19,10 @@ static const struct suite suites[] = {
 #ifdef BENCH_INTERPOSER
 	{ "data", "messages and writes on softverbs", bench_data },
 #endif
+#ifdef BENCH_RDMACM
+	{ "connect", "finding a device's data for a connection",
+	  bench_connect },
+#endif
 };
 
 int main(int argc, char **argv)

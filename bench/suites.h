@@ -8,5 +8,6 @@ void bench_startup(void);
 void bench_events(void);
 void bench_removal(void);
 void bench_data(void);
+void bench_connect(void);
 
 #endif /* BENCH_SUITES_H */
