@@ -52,7 +52,7 @@ static int adopt_again(struct ibc_device *dev, uint32_t flags)
 		error = ibc__events_watch(dev, dev->context, true);
 	if (error)
 		return error;
-	dev->users++;
+	ibc__device_use(dev);
 	return 0;
 }
 
@@ -73,7 +73,7 @@ static int adopt_new(struct ibc_registry *reg, struct ibv_context *context,
 		return error;
 	}
 	dev->context = context;
-	dev->users = 1;
+	ibc__device_use(dev);
 	reg->wanted = true;
 	ibc__device_announce(dev);
 	ibc__device_insert(dev);
@@ -172,6 +172,7 @@ struct ibc_device *ibc__adopt_again(struct ibc_registry *reg,
 {
 	struct ibc_device *dev;
 	int error = check_adoption(reg, context, flags);
+	bool told;
 
 	if (error)
 		return ibc__null(error);
@@ -181,10 +182,12 @@ struct ibc_device *ibc__adopt_again(struct ibc_registry *reg,
 		error = ENOENT;
 	else
 		error = adopt_again(dev, flags);
+	told = error || ibc__device_told(dev);
 	ibc__unlock(reg);
 	if (error)
 		return ibc__null(error);
-	ibc__wait_told(dev);
+	if (!told)
+		ibc__wait_told(dev);
 	return dev;
 }
 

@@ -171,15 +171,20 @@ static void wait_for_adds(struct ibc_registry *reg, struct ibc__client *c)
 	ibc__client_put(c);
 }
 
-static bool all_told(void *arg)
+/* lock held */
+bool ibc__device_told(struct ibc_device *dev)
 {
-	struct ibc_device *dev = arg;
 	struct ibc__client *c;
 
 	TAILQ_FOREACH(c, &dev->reg->clients, entry)
 		if (!c->dying && !settled(dev, c))
 			return false;
 	return true;
+}
+
+static bool all_told(void *arg)
+{
+	return ibc__device_told(arg);
 }
 
 /* no lock held; the caller has a reference. In a callback it does not wait */

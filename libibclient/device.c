@@ -84,13 +84,51 @@ void ibc__device_free(struct ibc_device *dev)
 	ibc__free_lines(dev);
 }
 
+/*
+ * References to the struct. They are got and put without the lock until the device
+ * is finished: nobody frees it before that, however few there are, so a put that
+ * finds the bit not set has touched the device for the last time. The bit is set
+ * under the lock, and from then on each put takes the lock: the last frees.
+ */
+#define FINISHED (1U << 31)
+
+/* by who has a reference, the lock, or is in a callback for it */
+void ibc__device_use(struct ibc_device *dev)
+{
+	atomic_fetch_add_explicit(&dev->users, 1, memory_order_relaxed);
+}
+
+uint32_t ibc__device_users(struct ibc_device *dev)
+{
+	return atomic_load(&dev->users) & ~FINISHED;
+}
+
+/* lock held: gone() has been called for all */
+void ibc__device_finish(struct ibc_device *dev)
+{
+	dev->finished = true;
+	atomic_fetch_or(&dev->users, FINISHED);
+}
+
+/* no lock held; false: it takes the lock */
+static bool drop_user(struct ibc_device *dev)
+{
+	uint32_t users = atomic_load(&dev->users);
+
+	do {
+		if (!users || users & FINISHED)
+			return !users;
+	} while (!atomic_compare_exchange_weak(&dev->users, &users, users - 1));
+	return true;
+}
+
 /* lock held: the job has come to rest */
 void ibc__device_rest(struct ibc__job *job)
 {
 	struct ibc_device *dev = ibc__container_of(job, struct ibc_device, job);
 
-	if (!dev->finished || dev->users || dev->handlers.num || dev->reading ||
-	    dev->claim != IBC_CLAIM_NONE)
+	if (!dev->finished || ibc__device_users(dev) || dev->handlers.num ||
+	    dev->reading || dev->claim != IBC_CLAIM_NONE)
 		return;
 	ibc__timer_stop(dev->reg, &dev->timer);
 	TAILQ_REMOVE(&dev->reg->devices, dev, entry);
@@ -100,7 +138,7 @@ void ibc__device_rest(struct ibc__job *job)
 /* lock held: a user or a handler less; it may go if it was the last */
 void ibc__device_unused(struct ibc_device *dev)
 {
-	if (!dev->users && dev->finished && !dev->job.running &&
+	if (!ibc__device_users(dev) && dev->finished && !dev->job.running &&
 	    !dev->job.queued)
 		ibc__device_rest(&dev->job);
 }
@@ -219,9 +257,7 @@ struct ibc_device *ibc_get_device(struct ibc_device *dev)
 {
 	if (!usable(dev))
 		return NULL;
-	ibc__lock(dev->reg);
-	dev->users++;
-	ibc__unlock(dev->reg);
+	ibc__device_use(dev);
 	return dev;
 }
 
@@ -229,11 +265,13 @@ void ibc_put_device(struct ibc_device *dev)
 {
 	struct ibc_registry *reg;
 
-	if (ibc__device_check(dev))
+	if (ibc__device_check(dev) || drop_user(dev))
 		return;
 	reg = dev->reg;
 	ibc__lock(reg);
-	if (dev->users && --dev->users == 0)
+	if (ibc__device_users(dev)) {
+		atomic_fetch_sub(&dev->users, 1);
 		ibc__device_unused(dev);
+	}
 	ibc__unlock(reg);
 }

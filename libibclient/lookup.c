@@ -46,7 +46,7 @@ static struct ibc_device *lookup(struct ibc_registry *reg,
 	ibc__lock(reg);
 	dev = find(reg, key);
 	if (dev)
-		dev->users++;
+		ibc__device_use(dev);
 	ibc__unlock(reg);
 	return dev ? dev : ibc__null(ENODEV);
 }
@@ -83,7 +83,7 @@ static struct ibc_device **snapshot(struct ibc_registry *reg, unsigned int *n)
 	TAILQ_FOREACH(dev, &reg->devices, entry) {
 		if (!ibc__device_live(dev))
 			continue;
-		dev->users++;
+		ibc__device_use(dev);
 		devs[(*n)++] = dev;
 	}
 	return devs;

@@ -288,7 +288,7 @@ static bool in_use(struct ibc_registry *reg)
 	ibc__lock(reg);
 	used = !TAILQ_EMPTY(&reg->clients);
 	TAILQ_FOREACH(dev, &reg->devices, entry)
-		used |= dev->users > 0 || dev->handlers.num > 0;
+		used |= ibc__device_users(dev) || dev->handlers.num > 0;
 	pthread_mutex_unlock(&reg->lock); /* and leave the log to others */
 	return used;
 }

@@ -263,7 +263,7 @@ static bool step_gone(struct ibc_device *dev)
 		call_gone(slot);
 		return true;
 	}
-	dev->finished = true;
+	ibc__device_finish(dev);
 	ibc__changed(dev->reg);
 	return false;
 }

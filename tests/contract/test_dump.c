@@ -116,6 +116,35 @@ static void expect_refs(json_t *device, const char *client, int refs)
 		assert_true(json_is_null(json_object_get(entry, "data")));
 }
 
+static size_t num_dumped(void)
+{
+	json_t *dump = load(h_reg);
+	size_t num = json_array_size(member(dump, "devices", JSON_ARRAY));
+
+	json_decref(dump);
+	return num;
+}
+
+/* nobody frees it before, and who does is the last to put */
+static void a_device_that_is_gone_is_kept_until_the_last_put(void **state)
+{
+	struct ibc_device *dev;
+
+	(void)state;
+	fake_add("soft0", 1);
+	rec_init(&a, "first", 0);
+	rec_register(&a);
+	dev = h_device("soft0");
+	ibc_get_device(dev);
+	fake_remove("soft0", FAKE_WAIT);
+	wait_for(h_count(&a, H_GONE) == 1);
+	ibc_put_device(dev);
+	assert_int_equal(num_dumped(), 1);
+	ibc_put_device(dev);
+	assert_int_equal(num_dumped(), 0);
+	rec_unregister(&a);
+}
+
 static void dump_tells_of_devices_and_references(void **state)
 {
 	struct ibc_client_data *data;
@@ -392,6 +421,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_MANUAL(dump_of_an_empty_registry),
 		IN_ALL(dump_tells_of_devices_and_references),
+		IN_ALL(a_device_that_is_gone_is_kept_until_the_last_put),
 		IN_MANUAL(dump_tells_adopted_from_own),
 		ON_FAKE(IN_MANUAL, dump_quotes_what_it_must),
 		IN_MANUAL(text_dump_tells_the_same),

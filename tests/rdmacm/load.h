@@ -26,7 +26,8 @@ struct load_connection {
 	unsigned int address;	    /* the one in use */
 	unsigned long tag;	    /* of the newest request */
 	bool answered;		    /* since the check began */
-	char request[64], answer[64];
+	_Alignas(8) char request[64];
+	char answer[64];
 };
 
 struct load_device {

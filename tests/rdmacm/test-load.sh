@@ -37,9 +37,19 @@ has_lines() {
 	[ "$(grep -cxF -e "$2" "$1")" -ge "$3" ]
 }
 
+# has_lines, or there will be no more
+decided() {
+	local pid
+	for pid in "${pids[@]}"; do
+		! ended "$pid" || return 0
+	done
+	has_lines "$@"
+}
+
 # sees FILE LINE TIMES
 sees() {
-	wait_for has_lines "$@" && return
+	wait_for decided "$@" && has_lines "$@" && return
+	complain "not $3 times '$2'"
 	tail -n 20 "$log" "$said"
 	finish load
 }
