@@ -20,7 +20,8 @@ if(IBC_BUILD_EXAMPLES)
 	add_test(NAME soft_examples
 		COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/test-examples.sh
 		$<TARGET_FILE:softverbs-cmd> $<TARGET_FILE:kref_style>
-		$<TARGET_FILE:srpt_style_events> "${SOFT_PRELOAD}")
+		$<TARGET_FILE:srpt_style_events> $<TARGET_FILE:shared_pd>
+		"${SOFT_PRELOAD}")
 	set_tests_properties(soft_examples PROPERTIES TIMEOUT 300
 		LABELS "soft;no-valgrind" ENVIRONMENT "${IBC_TEST_ENVIRONMENT}")
 endif()

@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 # shellcheck disable=SC2154,SC2034 # the library's variables
 #
-# test-examples.sh SOFTVERBS KREF SRPT PRELOAD: the examples that share a PD by
-# compare and exchange, and that use their data in an event handler.
+# test-examples.sh SOFTVERBS KREF SRPT SHARED PRELOAD: the examples that share a PD by
+# compare and exchange, that use their data in an event handler, and the two
+# libraries with one PD.
 set -uo pipefail
 
 softverbs=$(readlink -f "$1") || exit 1
 kref=$(readlink -f "$2") || exit 1
 srpt=$(readlink -f "$3") || exit 1
-preload=$4
+shared=$(readlink -f "$4") || exit 1
+preload=$5
 # shellcheck source=tests/soft/command-lib.sh
 . "$(dirname "$0")/command-lib.sh"
 command=$softverbs
@@ -88,5 +90,23 @@ done
 right add soft0
 sees "soft0: channel [0-9]+" 2
 ends "everything is freed"
+right add soft1 --removal fatal
+
+# one context and PD for both libraries: a key of another PD would not be taken
+start "$shared"
+for name in soft0 soft1; do
+	sees "$name: the one's memory was sent by the other's QP"
+done
+call 0 list -j
+json 'length == 2 and all(.[]; .contexts | length == 1)'
+for name in soft0 soft1; do
+	right remove $name
+	sees "$name: gone"
+	right add $name
+	sees "$name: the one's memory was sent by the other's QP" 2
+done
+ends ended
+call 0 list -j
+json 'all(.[]; .contexts == [])'
 [ "$failed" = 0 ] || cat "$log"
 finish examples
