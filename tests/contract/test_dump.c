@@ -141,7 +141,8 @@ static void a_device_that_is_gone_is_kept_until_the_last_put(void **state)
 	ibc_put_device(dev);
 	assert_int_equal(num_dumped(), 1);
 	ibc_put_device(dev);
-	assert_int_equal(num_dumped(), 0);
+	/* or, where gone() is being returned from still, who called it */
+	wait_for(num_dumped() == 0);
 	rec_unregister(&a);
 }
 
