@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* For each test: a fabric of its own with soft0 and soft1, and a registry. */
+#ifndef PORT_TEST_H
+#define PORT_TEST_H
+
+#include <stdlib.h>
+
+#include <infiniband/ibclient.h>
+
+#include "soft_test.h"
+
+#define LIMIT_MS 60000
+
+/* in threads and callbacks, where cmocka has no way out */
+#define check(condition)          \
+	do {                      \
+		if (!(condition)) \
+			abort();  \
+	} while (0)
+
+#define wait_until(condition)                               \
+	do {                                                \
+		int64_t limit = soft_now_ms() + LIMIT_MS;   \
+		while (!(condition)) {                      \
+			assert_true(soft_now_ms() < limit); \
+			soft_sleep_ms(1);                   \
+		}                                           \
+	} while (0)
+
+extern struct softverbs *port_sv;
+extern struct ibc_registry *port_reg;
+
+int port_setup(void **state);
+/* fails if anything is open or a device is held */
+int port_teardown(void **state);
+void port_add_device(const char *name);
+/* waits for those who have it open */
+void port_remove_device(const char *name);
+/* a reference */
+struct ibc_device *port_device(const char *name);
+/* as `softverbs event NAME TYPE ELEMENT NUMBER` does */
+void port_send(const char *name, const char *type, const char *element,
+	       uint32_t number);
+/* an RC QP with a CQ of its own, and nothing else */
+struct ibv_qp *port_make_qp(struct ibv_pd *pd, struct ibv_srq *srq);
+void port_destroy_qp(struct ibv_qp *qp);
+
+#define PORT_TEST(f) \
+	cmocka_unit_test_setup_teardown(f, port_setup, port_teardown)
+
+#endif /* PORT_TEST_H */
