@@ -154,13 +154,15 @@ static void nothing_follows_when_it_is_forgotten(void **state)
 struct ending {
 	struct ibv_qp *qp;
 	struct ucx_wait *wait;
-	atomic_bool ended;
+	atomic_bool sent, ended;
 };
 
 static void end_it(void *arg)
 {
 	struct ending *ending = arg;
 
+	while (!ending->sent) /* who sends reads the QP's number */
+		soft_sleep_ms(1);
 	check(!ucx_forget(ending->wait));
 	check(!ibv_destroy_qp(ending->qp));
 	ending->ended = true;
@@ -176,6 +178,7 @@ static void the_callback_may_destroy_the_qp(void **state)
 	ending.wait = ucx_expect(dev, ending.qp, IBV_EVENT_QP_LAST_WQE_REACHED);
 	ucx_call_when(ending.wait, end_it, &ending);
 	send_last_wqe(ending.qp);
+	ending.sent = true;
 	wait_until(ending.ended);
 	assert_int_equal(ibv_destroy_cq(cq), 0);
 }
