@@ -25,7 +25,7 @@ apt_packages() {
 		librdmacm-dev libjansson-dev ibverbs-providers ;;
 	test) echo g++ libcmocka-dev pandoc valgrind jq git ibverbs-utils \
 		rdmacm-utils perftest libfabric-bin iproute2 libevent-dev \
-		libglib2.0-dev ;;
+		libglib2.0-dev meson make ;;
 	bench) echo liburcu-dev ;;
 	plot) echo gnuplot-nox jq ;;
 	lint) echo clang clang-format shellcheck ;;
@@ -45,7 +45,7 @@ dnf_packages() {
 	test) echo gcc-c++ libcmocka-devel pandoc valgrind jq \
 		git libasan libubsan libtsan libibverbs-utils \
 		librdmacm-utils perftest libfabric iproute libevent-devel \
-		glib2-devel ;;
+		glib2-devel meson make ;;
 	bench) echo userspace-rcu-devel ;;
 	plot) echo gnuplot jq ;;
 	lint) echo clang clang-tools-extra ShellCheck ;;
