@@ -7,9 +7,9 @@
 # is one failure.
 
 stages=(format build-gcc build-clang unit soft timing model mutants m32 aarch64
-	asan tsan torture valgrind fuzz install vm-6.1 vm-6.12 coverage)
+	asan tsan torture valgrind fuzz install vm-6.1 vm-6.12 coverage packages)
 # only with --long, or by name
-long_stages=(coverage)
+long_stages=(coverage packages)
 
 # What each stage needs installed.
 stage_groups() {
@@ -20,6 +20,7 @@ stage_groups() {
 	model) echo model ;;
 	m32 | aarch64) echo build test "$1" ;;
 	vm-*) echo build test vm ;;
+	packages) echo build test debian ;;
 	*) echo build test bench ;;
 	esac
 }
@@ -205,6 +206,25 @@ stage_install() {
 		return 1
 	fi
 	count "$(grep -c ': ok$' "$log")" 0 0
+}
+
+# What a Debian system would install: see tests/packages/check.
+stage_packages() {
+	local log=$BUILD/log/packages.log
+	if ! command -v dpkg-buildpackage >/dev/null; then
+		skip packages "this is no Debian, or its tools cannot be installed"
+		return
+	fi
+	[ "$(id -u)" = 0 ] || {
+		skip packages "a clean root can only be made by root"
+		return
+	}
+	build_gcc || return 1
+	if ! "$TOP/tests/packages/check" "$BUILD/release" "$BUILD/packages" \
+		2>&1 | tee "$log"; then
+		return 1
+	fi
+	count "$(grep -c '^ok' "$log")" 0 0
 }
 
 # The modules of the VM stages take a minute for each kernel. Where those stages
