@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <getopt.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,13 +24,13 @@ struct job_data {
 	struct ibv_pd *pd;
 };
 
-/* What the main thread waits for; all under the lock. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t changed;
-static struct ibc_device *device;    /* a reference, from add() */
-static struct ibc_client_data *kept; /* a reference, put by remove() */
-static unsigned int allocs;
-static bool is_removed, is_gone;
+/* What the main thread waits for; who changes it posts news. */
+static sem_t news;
+static _Atomic(struct ibc_device *) device; /* a reference, from add() */
+static _Atomic(struct ibc_client_data *)
+	kept; /* a reference, put by remove() */
+static atomic_uint allocs;
+static atomic_bool is_removed, is_gone;
 
 static pthread_barrier_t barrier;
 static struct timespec start, deadline;
@@ -67,9 +69,7 @@ static struct ibc_client_data *alloc_data(struct ibc_client *client,
 		free(data);
 		return NULL;
 	}
-	pthread_mutex_lock(&lock);
 	allocs++;
-	pthread_mutex_unlock(&lock);
 	say("%s: data allocated, with its PD, for %s", client->name,
 	    ibc_device_name(dev));
 	return &data->base;
@@ -86,44 +86,36 @@ static void free_data(struct ibc_client_data *base)
 
 static int add(struct ibc_client *client, struct ibc_device *dev)
 {
-	pthread_mutex_lock(&lock);
+	struct ibc_device *none = NULL;
+
 	/* one incarnation is enough for this story */
-	if (device) {
-		pthread_mutex_unlock(&lock);
+	ibc_get_device(dev);
+	if (!atomic_compare_exchange_strong(&device, &none, dev)) {
+		ibc_put_device(dev);
 		return EOPNOTSUPP;
 	}
-	device = ibc_get_device(dev);
 	say("%s: add %s (incarnation %llu)", client->name, ibc_device_name(dev),
 	    (unsigned long long)ibc_device_incarnation(dev));
-	pthread_cond_broadcast(&changed);
-	pthread_mutex_unlock(&lock);
+	sem_post(&news);
 	return 0;
 }
 
 static void remove_device(struct ibc_client *client, struct ibc_device *dev,
 			  struct ibc_client_data *data)
 {
-	struct ibc_client_data *mine;
-
 	(void)data; /* borrowed: the registry puts it */
 	say("%s: remove %s", client->name, ibc_device_name(dev));
-	pthread_mutex_lock(&lock);
 	is_removed = true;
-	mine = kept;
-	kept = NULL;
-	pthread_cond_broadcast(&changed);
-	pthread_mutex_unlock(&lock);
-	ibc_put_client_data(mine);
+	ibc_put_client_data(atomic_exchange(&kept, NULL));
+	sem_post(&news);
 }
 
 static void gone(struct ibc_client *client, struct ibc_device *dev)
 {
 	say("%s: %s is drained, its context closed", client->name,
 	    ibc_device_name(dev));
-	pthread_mutex_lock(&lock);
 	is_gone = true;
-	pthread_cond_broadcast(&changed);
-	pthread_mutex_unlock(&lock);
+	sem_post(&news);
 }
 
 static struct ibc_client job_client = {
@@ -181,16 +173,12 @@ static bool all_equal(struct ibc_client_data **got, unsigned int num)
 /* The reference is remove()'s to put; if that has run, nobody's. */
 static bool keep(struct ibc_client_data *data)
 {
-	bool kept_it;
-
-	pthread_mutex_lock(&lock);
-	kept_it = !is_removed;
-	if (kept_it)
-		kept = data;
-	pthread_mutex_unlock(&lock);
-	if (!kept_it)
-		ibc_put_client_data(data);
-	return kept_it;
+	kept = data;
+	if (!is_removed)
+		return true;
+	/* remove() has taken it, or has come too early for that */
+	ibc_put_client_data(atomic_exchange(&kept, NULL));
+	return false;
 }
 
 static bool share(unsigned int num)
@@ -231,11 +219,11 @@ static bool wait_for(bool (*what)(void), const char *name, const char *missing)
 	int error = 0;
 	bool done;
 
-	pthread_mutex_lock(&lock);
 	while (!what() && error != ETIMEDOUT)
-		error = pthread_cond_timedwait(&changed, &lock, &deadline);
+		error = sem_clockwait(&news, CLOCK_MONOTONIC, &deadline) ?
+				errno :
+				0;
 	done = what();
-	pthread_mutex_unlock(&lock);
 	if (!done)
 		fprintf(stderr, "main_job: %s: %s in %ld s\n", name, missing,
 			(long)(deadline.tv_sec - start.tv_sec));
@@ -271,12 +259,7 @@ static int run(const char *name, unsigned int num)
 
 static void start_clock(long timeout)
 {
-	pthread_condattr_t attr;
-
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&changed, &attr);
-	pthread_condattr_destroy(&attr);
+	sem_init(&news, 0, 0);
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	deadline = start;
 	deadline.tv_sec += timeout;
