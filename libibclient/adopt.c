@@ -161,8 +161,11 @@ struct ibc_device *ibc__adopt_owned(struct ibc_registry *reg,
 
 	if (owner)
 		owner->let_go(owner->arg);
-	if (dev)
+	if (dev) {
+		ibc__lock(reg);
 		ibc__wait_told(dev);
+		ibc__unlock(reg);
+	}
 	errno = error;
 	return dev;
 }
@@ -172,7 +175,6 @@ struct ibc_device *ibc__adopt_again(struct ibc_registry *reg,
 {
 	struct ibc_device *dev;
 	int error = check_adoption(reg, context, flags);
-	bool told;
 
 	if (error)
 		return ibc__null(error);
@@ -182,13 +184,10 @@ struct ibc_device *ibc__adopt_again(struct ibc_registry *reg,
 		error = ENOENT;
 	else
 		error = adopt_again(dev, flags);
-	told = error || ibc__device_told(dev);
-	ibc__unlock(reg);
-	if (error)
-		return ibc__null(error);
-	if (!told)
+	if (!error)
 		ibc__wait_told(dev);
-	return dev;
+	ibc__unlock(reg);
+	return error ? ibc__null(error) : dev;
 }
 
 /* lock held; it is dropped. The context is its owner's again */

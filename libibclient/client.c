@@ -171,9 +171,9 @@ static void wait_for_adds(struct ibc_registry *reg, struct ibc__client *c)
 	ibc__client_put(c);
 }
 
-/* lock held */
-bool ibc__device_told(struct ibc_device *dev)
+static bool all_told(void *arg)
 {
+	struct ibc_device *dev = arg;
 	struct ibc__client *c;
 
 	TAILQ_FOREACH(c, &dev->reg->clients, entry)
@@ -182,21 +182,14 @@ bool ibc__device_told(struct ibc_device *dev)
 	return true;
 }
 
-static bool all_told(void *arg)
-{
-	return ibc__device_told(arg);
-}
-
-/* no lock held; the caller has a reference. In a callback it does not wait */
+/*
+ * Lock held; it is dropped while there is something to wait for. The caller has a
+ * reference. In a callback it does not wait.
+ */
 void ibc__wait_told(struct ibc_device *dev)
 {
-	struct ibc_registry *reg = dev->reg;
-
-	if (ibc__in_callback(reg))
-		return;
-	ibc__lock(reg);
-	ibc__wait(reg, all_told, dev, IBC_FOREVER);
-	ibc__unlock(reg);
+	if (!all_told(dev) && !ibc__in_callback(dev->reg))
+		ibc__wait(dev->reg, all_told, dev, IBC_FOREVER);
 }
 
 int ibc_register_client(struct ibc_registry *reg, struct ibc_client *client)

@@ -106,8 +106,12 @@ uint32_t ibc__device_users(struct ibc_device *dev)
 /* lock held: gone() has been called for all */
 void ibc__device_finish(struct ibc_device *dev)
 {
-	dev->finished = true;
 	atomic_fetch_or(&dev->users, FINISHED);
+}
+
+bool ibc__device_finished(const struct ibc_device *dev)
+{
+	return atomic_load(&dev->users) & FINISHED;
 }
 
 /* no lock held; false: it takes the lock */
@@ -127,7 +131,7 @@ void ibc__device_rest(struct ibc__job *job)
 {
 	struct ibc_device *dev = ibc__container_of(job, struct ibc_device, job);
 
-	if (!dev->finished || ibc__device_users(dev) || dev->handlers.num ||
+	if (atomic_load(&dev->users) != FINISHED || dev->handlers.num ||
 	    dev->reading || dev->claim != IBC_CLAIM_NONE)
 		return;
 	ibc__timer_stop(dev->reg, &dev->timer);
@@ -138,7 +142,7 @@ void ibc__device_rest(struct ibc__job *job)
 /* lock held: a user or a handler less; it may go if it was the last */
 void ibc__device_unused(struct ibc_device *dev)
 {
-	if (!ibc__device_users(dev) && dev->finished && !dev->job.running &&
+	if (atomic_load(&dev->users) == FINISHED && !dev->job.running &&
 	    !dev->job.queued)
 		ibc__device_rest(&dev->job);
 }

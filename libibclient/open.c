@@ -128,7 +128,7 @@ static bool opens(const struct ibc__job *job)
 	const struct ibc_device *dev =
 		ibc__container_of(job, struct ibc_device, job);
 
-	return job->run == ibc__device_step && !dev->finished &&
+	return job->run == ibc__device_step && !ibc__device_finished(dev) &&
 	       dev->state == IBC_DEVICE_LIVE && dev->stage == IBC_STAGE_LISTED;
 }
 

@@ -261,7 +261,6 @@ struct ibc_device {
 	bool stalled;		     /* VERIFY, but the list cannot be read */
 	bool reading; /* somebody reads its async fd, without the lock */
 	bool read_events, watched;
-	bool finished;		/* gone() has been called for all */
 	uint64_t scan_mark;	/* the last list that had it */
 	uint64_t opened_mark;	/* newest list begun when it was opened */
 	_Atomic uint32_t users; /* references; see device.c */
@@ -294,10 +293,10 @@ void ibc__device_announce(struct ibc_device *dev);
 int ibc__device_check(struct ibc_device *dev);
 void ibc__device_use(struct ibc_device *dev);
 uint32_t ibc__device_users(struct ibc_device *dev);
+bool ibc__device_finished(const struct ibc_device *dev);
 void ibc__device_finish(struct ibc_device *dev);
 bool ibc__device_live(struct ibc_device *dev);
 void ibc__let_go(struct ibc_device *dev);
-bool ibc__device_told(struct ibc_device *dev);
 void ibc__wait_told(struct ibc_device *dev);
 void ibc__device_at(struct ibc_device *dev, uint64_t when);
 bool ibc__device_step(struct ibc__job *job);

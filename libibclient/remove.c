@@ -298,7 +298,7 @@ static bool drained(void *arg)
 {
 	struct ibc_device *dev = arg;
 
-	return dev->finished;
+	return ibc__device_finished(dev);
 }
 
 int ibc_wait_drained(struct ibc_device *dev, int timeout_ms)

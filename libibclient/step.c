@@ -168,7 +168,7 @@ bool ibc__device_step(struct ibc__job *job)
 {
 	struct ibc_device *dev = ibc__container_of(job, struct ibc_device, job);
 
-	if (dev->finished)
+	if (ibc__device_finished(dev))
 		return false;
 	if (step_unregister(dev))
 		return true;
