@@ -8,27 +8,10 @@
 
 #include <infiniband/ibclient_pd.h>
 
-#include "soft_test.h"
+#include "soft_wait.h"
 
-#define LIMIT_MS    60000
 #define NUM_THREADS 6
 #define ROUNDS	    60
-
-/* in threads, where cmocka has no way out */
-#define check(condition)          \
-	do {                      \
-		if (!(condition)) \
-			abort();  \
-	} while (0)
-
-#define wait_until(condition)                               \
-	do {                                                \
-		int64_t limit = soft_now_ms() + LIMIT_MS;   \
-		while (!(condition)) {                      \
-			assert_true(soft_now_ms() < limit); \
-			soft_sleep_ms(1);                   \
-		}                                           \
-	} while (0)
 
 static struct softverbs *sv;
 static struct ibc_registry *reg;

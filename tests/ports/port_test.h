@@ -3,29 +3,9 @@
 #ifndef PORT_TEST_H
 #define PORT_TEST_H
 
-#include <stdlib.h>
-
 #include <infiniband/ibclient.h>
 
-#include "soft_test.h"
-
-#define LIMIT_MS 60000
-
-/* in threads and callbacks, where cmocka has no way out */
-#define check(condition)          \
-	do {                      \
-		if (!(condition)) \
-			abort();  \
-	} while (0)
-
-#define wait_until(condition)                               \
-	do {                                                \
-		int64_t limit = soft_now_ms() + LIMIT_MS;   \
-		while (!(condition)) {                      \
-			assert_true(soft_now_ms() < limit); \
-			soft_sleep_ms(1);                   \
-		}                                           \
-	} while (0)
+#include "soft_wait.h"
 
 extern struct softverbs *port_sv;
 extern struct ibc_registry *port_reg;

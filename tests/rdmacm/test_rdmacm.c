@@ -10,8 +10,8 @@
 #include <infiniband/ibclient_rdmacm.h>
 
 #include "cm_test.h"
+#include "soft_wait.h"
 
-#define LIMIT_MS    60000
 #define NUM_THREADS 6
 #define ROUNDS	    40
 
@@ -19,13 +19,6 @@ struct pd_data {
 	struct ibc_client_data base;
 	struct ibv_pd *pd;
 };
-
-/* in threads, where cmocka has no way out */
-#define check(condition)          \
-	do {                      \
-		if (!(condition)) \
-			abort();  \
-	} while (0)
 
 static struct softverbs *with_soft1;
 static struct ibc_registry *reg;
@@ -115,15 +108,6 @@ static void end(void)
 		remove_soft1(with_soft1);
 	with_soft1 = NULL;
 }
-
-#define wait_until(condition)                               \
-	do {                                                \
-		int64_t limit = soft_now_ms() + LIMIT_MS;   \
-		while (!(condition)) {                      \
-			assert_true(soft_now_ms() < limit); \
-			soft_sleep_ms(1);                   \
-		}                                           \
-	} while (0)
 
 /* an id on the device of that address */
 static struct rdma_cm_id *bound(struct rdma_event_channel *channel,
