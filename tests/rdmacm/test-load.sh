@@ -24,15 +24,6 @@ said=$temp/load
 served=0
 ulimit -Sn "$(ulimit -Hn)"
 
-# run PROGRAM…: becomes that, with what the tree's interposers need before it
-run() {
-	local words
-	words=$("$softverbs" env) || exit 1
-	eval "$words"
-	export LD_PRELOAD=$preload
-	exec "$@"
-}
-
 has_lines() {
 	[ "$(grep -cxF -e "$2" "$1")" -ge "$3" ]
 }
@@ -71,11 +62,11 @@ start_programs() {
 	mkfifo "$temp/target.in" "$temp/load.in" || exit 1
 	: >"$log"
 	: >"$said"
-	run "$target" $port <"$temp/target.in" >"$log" 2>&1 &
+	on_fabric "$target" $port <"$temp/target.in" >"$log" 2>&1 &
 	pids=($!)
 	exec 3>"$temp/target.in"
 	sees "$log" listening 1
-	run "$load" $port "$connections" 10.0.0.{1..4} <"$temp/load.in" \
+	on_fabric "$load" $port "$connections" 10.0.0.{1..4} <"$temp/load.in" \
 		>"$said" 2>&1 3>&- &
 	pids+=($!)
 	exec 4>"$temp/load.in"

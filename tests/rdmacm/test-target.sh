@@ -19,15 +19,6 @@ log=$temp/target
 flushed='Work Request Flushed Error'
 export SOFTVERBS_CM='10.0.0.1=soft0 10.0.0.2=soft1'
 
-# run PROGRAM…: becomes that, with what the tree's interposers need before it
-run() {
-	local words
-	words=$("$softverbs" env) || exit 1
-	eval "$words"
-	export LD_PRELOAD=$preload
-	exec "$@"
-}
-
 # sees FILE LINE [TIMES]
 has_lines() {
 	[ "$(grep -cxF -e "$2" "$1")" -ge "${3:-1}" ]
@@ -43,7 +34,7 @@ start_target() {
 	rm -f "$temp/input"
 	mkfifo "$temp/input" || exit 1
 	: >"$log"
-	run "$target" $port <"$temp/input" >"$log" 2>&1 &
+	on_fabric "$target" $port <"$temp/input" >"$log" 2>&1 &
 	serving=$!
 	pids=("$serving")
 	exec 3>"$temp/input"
@@ -55,7 +46,7 @@ start_initiator() {
 	local name=$1 requests=$2
 	shift 2
 	: >"$temp/$name.log" # not what the last one of that name has said
-	run "$initiator" "$requests" $port "$@" >"$temp/$name.log" 2>&1 3>&- &
+	on_fabric "$initiator" "$requests" $port "$@" >"$temp/$name.log" 2>&1 3>&- &
 	started=$!
 	pids+=("$started")
 }

@@ -119,10 +119,12 @@ json() {
 		complain "jq '$1' is not true of: ${out:0:2000}"
 }
 
-# on_fabric WORD…: becomes that program
+# on_fabric WORD…: becomes that program, with the interposers of $preload, if the
+# caller has set that, in the place of those that are installed
 on_fabric() {
 	local words
 	words=$("$softverbs" env) || exit 1
 	eval "$words"
+	[ -z "${preload:-}" ] || export LD_PRELOAD=$preload
 	exec "$@"
 }

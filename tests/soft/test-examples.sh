@@ -18,21 +18,12 @@ command=$softverbs
 unset IBC_LOG_LEVEL IBC_LOG_FILE IBC_SOURCES
 log=$temp/log
 
-# run PROGRAM: becomes that, with what the tree's interposer needs before it
-run() {
-	local words
-	words=$("$softverbs" env) || exit 1
-	eval "$words"
-	export LD_PRELOAD=$preload
-	exec "$@"
-}
-
 # start PROGRAM: with an input that lasts until fd 3 is closed
 start() {
 	rm -f "$temp/input"
 	mkfifo "$temp/input" || exit 1
 	: >"$log"
-	run "$1" <"$temp/input" >"$log" 2>&1 &
+	on_fabric "$1" <"$temp/input" >"$log" 2>&1 &
 	pids=("$!")
 	exec 3>"$temp/input"
 }

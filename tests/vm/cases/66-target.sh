@@ -131,7 +131,7 @@ return_of_device() {
 
 end_load() {
 	local name
-	kill -TERM "${initiators[@]}" || true # the fifth has ended
+	kill -TERM "${initiators[@]:0:4}" # the fifth has ended
 	for name in first second third fourth; do
 		sees "$name" "done"
 	done
