@@ -77,6 +77,8 @@ static struct ibc_client_data *call_alloc(struct ibc__slot *slot,
 	data = client->alloc_client_data(client, slot->dev);
 	*error = data ? 0 : errno ? errno : ENOMEM;
 	ibc__leave(&frame);
+	IBC_PROBE(alloc, slot->dev, ibc__client_name(slot->client), data,
+		  *error);
 	return data;
 }
 

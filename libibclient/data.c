@@ -205,6 +205,7 @@ int ibc_init_client_data(struct ibc_client_data *data, struct ibc_device *dev,
 		ibc__data_attach(data, slot, client, ref);
 		ibc__ref_first(ref);
 		ibc__pin(slot);
+		IBC_PROBE(init, dev, ibc__client_name(slot->client), data);
 		ibc__came(ref, __builtin_return_address(0));
 	}
 	ibc__unlock(dev->reg);

@@ -77,6 +77,8 @@ static bool begin(struct ibc_device *dev)
 		return false;
 	dev->events.current = ibc__event_pop(dev);
 	dev->events.cursor = 0;
+	IBC_PROBE(event, dev, (int)p->event.async.event_type,
+		  p->event.element_num, p->event.count);
 	ibc__handlers_begin(dev);
 	dev->reg->stats.events_delivered++;
 	return true;

@@ -171,6 +171,8 @@ int ibc__device_rename(struct ibc_device *dev, const char *name)
 	else if (dev->rename_cursor && !dev->next_old_name)
 		dev->next_old_name = dev->name;
 	dev->name = new->name;
+	if (new->next)
+		IBC_PROBE(rename, dev, (const char *)new->next->name);
 	return 0;
 }
 
@@ -178,6 +180,7 @@ int ibc__device_rename(struct ibc_device *dev, const char *name)
 void ibc__device_announce(struct ibc_device *dev)
 {
 	dev->stage = IBC_STAGE_UP;
+	IBC_PROBE(live, dev, (int)dev->adopted);
 	dev->announced = true;
 	dev->live_since = ibc__now();
 	dev->reg->stats.devices_added++;

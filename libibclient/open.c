@@ -109,6 +109,7 @@ bool ibc__step_open(struct ibc_device *dev)
 	list->refs++;
 	ibc__unlock(reg);
 	context = call_open(reg, device, &error);
+	IBC_PROBE(open, dev, error);
 	ibc__lock(reg);
 	if (context)
 		opened(dev, context);

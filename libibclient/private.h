@@ -31,6 +31,7 @@
 #include "holders.h"
 #include "found.h"
 #include "owner.h"
+#include "probe.h"
 #include "ref.h"
 #include "watch.h"
 

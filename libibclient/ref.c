@@ -239,6 +239,7 @@ static void ref_free(struct ibc__ref *ref)
 	ibc__unlock(reg);
 
 	ibc__enter(&frame, reg);
+	IBC_PROBE(free, slot->dev, ibc__client_name(slot->client), ref->data);
 	if (client->free_client_data)
 		client->free_client_data(ref->data);
 	ibc__leave(&frame);

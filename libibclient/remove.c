@@ -86,6 +86,7 @@ void ibc__begin_removal(struct ibc_device *dev, enum ibc__reason reason,
 	ibc__log(reg, dev->announced ? IBC_LOG_INFO : IBC_LOG_DEBUG,
 		 "%s: removal begins: %s (told by %s)", dev->name,
 		 reasons[reason], ibc__by_name(by));
+	IBC_PROBE(removal, dev, reasons[reason], ibc__by_name(by));
 	ibc__kick(&dev->job);
 	ibc__changed(reg);
 }
@@ -111,6 +112,8 @@ bool ibc__remove_slot(struct ibc__slot *slot)
 		ibc__leave(&frame);
 		ibc__lock(reg);
 	}
+	IBC_PROBE(remove, slot->dev, ibc__client_name(c),
+		  slot->held ? slot->held->data : NULL);
 	slot->state = IBC_SLOT_REMOVED;
 	c->active--;
 	ibc__client_changed(c);
@@ -187,6 +190,7 @@ void ibc__close_device(struct ibc_device *dev, struct ibv_context *context)
 	error = ibc__context_close(reg, context);
 	if (error < 0)
 		error = errno;
+	IBC_PROBE(close, dev, error);
 	ibc__lock(reg);
 	if (error)
 		ibc__log(reg, IBC_LOG_ERROR, "%s: closing it failed: %s",
@@ -222,6 +226,7 @@ static bool step_draining(struct ibc_device *dev)
 	if (ibc__deliver(dev))
 		return true;
 	if (drained) {
+		IBC_PROBE(drain, dev);
 		close_context(dev);
 		return true;
 	}
@@ -245,6 +250,7 @@ static void call_gone(struct ibc__slot *slot)
 	ibc__enter(&frame, reg);
 	c->client->gone(c->client, slot->dev);
 	ibc__leave(&frame);
+	IBC_PROBE(gone, slot->dev, ibc__client_name(c));
 	ibc__lock(reg);
 	c->running--;
 	ibc__client_changed(c);

@@ -86,6 +86,7 @@ static void add(struct ibc__slot *slot)
 	slot->client->active++;
 	slot->status = 0;
 	error = call_add(slot);
+	IBC_PROBE(add, slot->dev, ibc__client_name(slot->client), error);
 	slot->tried = true;
 	if (error) {
 		add_failed(slot, error);

@@ -23,10 +23,11 @@ group_why() {
 apt_packages() {
 	case $1 in
 	build) echo gcc libc6-dev cmake ninja-build pkg-config libibverbs-dev \
-		librdmacm-dev libjansson-dev ibverbs-providers ;;
+		librdmacm-dev libjansson-dev ibverbs-providers \
+		systemtap-sdt-dev ;;
 	test) echo g++ libcmocka-dev pandoc valgrind jq git ibverbs-utils \
 		rdmacm-utils perftest libfabric-bin iproute2 libevent-dev \
-		libglib2.0-dev meson make ;;
+		libglib2.0-dev meson make gdb bash-completion ;;
 	bench) echo liburcu-dev ;;
 	plot) echo gnuplot-nox jq ;;
 	lint) echo clang clang-format shellcheck ;;
@@ -43,11 +44,12 @@ apt_packages() {
 dnf_packages() {
 	case $1 in
 	build) echo gcc glibc-devel cmake ninja-build pkgconf-pkg-config \
-		rdma-core-devel libibverbs librdmacm jansson-devel ;;
+		rdma-core-devel libibverbs librdmacm jansson-devel \
+		systemtap-sdt-devel ;;
 	test) echo gcc-c++ libcmocka-devel pandoc valgrind jq \
 		git libasan libubsan libtsan libibverbs-utils \
 		librdmacm-utils perftest libfabric iproute libevent-devel \
-		glib2-devel meson make ;;
+		glib2-devel meson make gdb bash-completion ;;
 	bench) echo userspace-rcu-devel ;;
 	plot) echo gnuplot jq ;;
 	lint) echo clang clang-tools-extra ShellCheck ;;

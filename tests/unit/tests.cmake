@@ -118,6 +118,20 @@ add_dependencies(coverage-tests test_version test_two_libs test_unload
 # what the loader itself has lost when its processes exit would be a leak
 set_tests_properties(test_unload PROPERTIES LABELS no-valgrind)
 
+# What gdb looks at, see test-probes.sh; a sanitizer does not like to be traced.
+ibc_program(probed unit/probed.c $<TARGET_OBJECTS:ibclient-objects>)
+set(IBC_TEST_PROBES)
+if(NOT IBC_HAVE_SDT)
+	set(IBC_TEST_PROBES without)
+endif()
+if(NOT IBC_SANITIZE AND NOT CMAKE_CROSSCOMPILING)
+	add_test(NAME probes_fire COMMAND
+		${CMAKE_CURRENT_SOURCE_DIR}/unit/test-probes.sh
+		$<TARGET_FILE:probed> ${IBC_TEST_PROBES})
+	set_tests_properties(probes_fire PROPERTIES TIMEOUT 300
+		SKIP_RETURN_CODE 77)
+endif()
+
 # Of texts, which are the same for all machines, and by this one's compiler.
 if(CMAKE_CROSSCOMPILING)
 	return()
@@ -127,6 +141,10 @@ add_test(NAME check-header COMMAND
 add_test(NAME check-symbols COMMAND
 	${CMAKE_CURRENT_SOURCE_DIR}/check-symbols.sh
 	$<TARGET_FILE:ibclient>)
+add_test(NAME check-probes COMMAND
+	${CMAKE_CURRENT_SOURCE_DIR}/check-probes.sh
+	$<TARGET_FILE:ibclient> ${IBC_TEST_PROBES})
+set_tests_properties(check-probes PROPERTIES SKIP_RETURN_CODE 77)
 add_test(NAME check-situations COMMAND
 	${CMAKE_CURRENT_SOURCE_DIR}/check-situations.sh)
 # A sanitizer's build imports the sanitizer too.
