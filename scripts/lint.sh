@@ -67,7 +67,7 @@ warn_long_files() {
 shell_files() {
 	local file
 	source_files | while read -r file; do
-		if [[ $file == *.sh ]] ||
+		if [[ $file == *.@(sh|bash) ]] ||
 		   head -n 1 "$TOP/$file" | grep -q '^#!/bin/bash'; then
 			echo "$file"
 		fi
