@@ -40,7 +40,7 @@ check_clang_format() {
 
 # Source is what somebody could copy: not prose, licence texts or data.
 source_files() {
-	project_files | grep -vE '\.(md|txt|json|orig|rej)$|(^|/)\.git|LICENSE|COPYING|^debian/|^redhat/|^tests/fuzz/seeds/'
+	project_files | grep -vE '\.(md|txt|json|abi|orig|rej)$|(^|/)\.git|LICENSE|COPYING|^debian/|^redhat/|^tests/fuzz/seeds/'
 	project_files | grep -E '(^|/)CMakeLists\.txt$' || true
 }
 

@@ -16,6 +16,7 @@ group_why() {
 	m32) echo "to build the tests for a 32-bit machine" ;;
 	aarch64) echo "to build the tests for aarch64, and to run them" ;;
 	vm) echo "to boot a kernel that has soft-RoCE" ;;
+	abi) echo "to compare the libraries with the recorded ABI" ;;
 	debian) echo "to build and check Debian packages" ;;
 	esac
 }
@@ -35,6 +36,7 @@ apt_packages() {
 	model) echo spin gcc libc6-dev ;;
 	m32) echo gcc-i686-linux-gnu ;;
 	aarch64) echo gcc-aarch64-linux-gnu qemu-user-static ;;
+	abi) echo abigail-tools binutils ;;
 	debian) echo debhelper dpkg-dev lintian debootstrap xz-utils ;;
 	vm) echo qemu-system-x86 busybox-static kmod cpio xz-utils zstd iproute2 \
 		ibverbs-providers ibverbs-utils jq build-essential ;;
@@ -55,6 +57,7 @@ dnf_packages() {
 	lint) echo clang clang-tools-extra ShellCheck ;;
 	fuzz) echo clang compiler-rt ;;
 	model) echo spin gcc glibc-devel ;;
+	abi) echo libabigail binutils ;;
 	m32 | aarch64 | vm | debian) echo ;;
 	esac
 }

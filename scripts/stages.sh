@@ -7,7 +7,7 @@
 # is one failure.
 
 stages=(format build-gcc build-clang unit soft timing model mutants m32 aarch64
-	asan tsan torture valgrind fuzz install vm-6.1 vm-6.12 coverage packages)
+	asan tsan torture valgrind fuzz abi install vm-6.1 vm-6.12 coverage packages)
 # only with --long, or by name
 long_stages=(coverage packages)
 
@@ -18,6 +18,7 @@ stage_groups() {
 	build-clang) echo build test lint bench ;;
 	fuzz) echo build fuzz ;;
 	model) echo model ;;
+	abi) echo build test bench abi ;;
 	m32 | aarch64) echo build test "$1" ;;
 	vm-*) echo build test vm ;;
 	packages) echo build test debian ;;
@@ -192,6 +193,38 @@ stage_coverage() {
 		count 0 1 0
 	fi
 	sed 's/^/   /' "$log"
+}
+
+# The public libraries as text, beside what is recorded of them in abi/; whether that
+# comparison sees what it should; and programs that were built before.
+stage_abi() {
+	# shellcheck disable=SC2034 # build_tree uses it
+	local build_targets=()
+	build_gcc || return 1
+	# shellcheck disable=SC2034
+	build_targets=(ibclient ibclient-pd ibclient-rdmacm softverbs)
+	mkdir -p "$BUILD/log"
+	build_tree abi -DCMAKE_BUILD_TYPE=Debug -DIBC_BUILD_TESTS=OFF \
+		-DIBC_BUILD_TOOLS=OFF -DIBC_BUILD_EXAMPLES=OFF \
+		-DIBC_BUILD_BENCH=OFF -DIBC_BUILD_MAN=OFF \
+		"-DCMAKE_C_FLAGS=$("$TOP/tests/abi/check" --cflags)" || return 1
+	abi_check check "$BUILD/abi/lib" "$BUILD/abi/record"
+	abi_check test-check "$BUILD/abi/test"
+}
+
+# abi_check NAME ARG…: counts what tests/abi/NAME says
+abi_check() {
+	local log=$BUILD/log/abi-$1.log status=0
+	"$TOP/tests/abi/$1" "${@:2}" >"$log" 2>&1 </dev/null || status=$?
+	if [ "$status" = 77 ]; then
+		skip "abi $1" "$(tail -n 1 "$log")"
+		return
+	fi
+	count "$(grep -c -E ': ok$|^ok: ' "$log")" 0 0
+	[ "$status" = 0 ] || {
+		sed 's/^/   /' "$log" >&2
+		count 0 1 0
+	}
 }
 
 # Programs of strangers, by each build system, against what was installed.

@@ -145,6 +145,9 @@ add_test(NAME check-probes COMMAND
 	${CMAKE_CURRENT_SOURCE_DIR}/check-probes.sh
 	$<TARGET_FILE:ibclient> ${IBC_TEST_PROBES})
 set_tests_properties(check-probes PROPERTIES SKIP_RETURN_CODE 77)
+add_test(NAME check-versions COMMAND
+	${CMAKE_CURRENT_SOURCE_DIR}/abi/check-versions
+	$<TARGET_FILE_DIR:ibclient>)
 add_test(NAME check-situations COMMAND
 	${CMAKE_CURRENT_SOURCE_DIR}/check-situations.sh)
 # A sanitizer's build imports the sanitizer too.
