@@ -34,11 +34,19 @@ static int check_attr(const struct ibc_registry_attr *attr)
 	return 0;
 }
 
+/*
+ * The struct ends here for who was compiled with the header of 1.0. What follows one
+ * day is read only if its comp_mask bit is set.
+ */
+#define ATTR_SIZE_1_0                                   \
+	(offsetof(struct ibc_registry_attr, open_arg) + \
+	 sizeof(((struct ibc_registry_attr *)0)->open_arg))
+
 static int copy_attr(struct ibc_registry *reg,
 		     const struct ibc_registry_attr *attr)
 {
 	if (attr)
-		reg->attr = *attr;
+		memcpy(&reg->attr, attr, ATTR_SIZE_1_0);
 	if (!reg->attr.num_threads)
 		reg->attr.num_threads = 1;
 	if (!reg->attr.drain_warn_ms)

@@ -210,6 +210,7 @@ stage_abi() {
 		"-DCMAKE_C_FLAGS=$("$TOP/tests/abi/check" --cflags)" || return 1
 	abi_check check "$BUILD/abi/lib" "$BUILD/abi/record"
 	abi_check test-check "$BUILD/abi/test"
+	abi_check check-old "$BUILD/release" "$BUILD/abi/old"
 }
 
 # abi_check NAME ARG…: counts what tests/abi/NAME says
