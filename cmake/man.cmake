@@ -4,14 +4,7 @@
 # the build tree. Each further name in a page's NAME section, as in
 # "ibc_open, ibc_close - open and close", becomes an alias page.
 
-# The names of a page, as a list, in the order of its NAME section.
-function(ibc_man_names PAGE RESULT)
-	file(STRINGS ${PAGE} LINES REGEX "^[a-z0-9_, ]+ - ")
-	list(GET LINES 0 LINE)
-	string(REGEX REPLACE " - .*" "" NAMES "${LINE}")
-	string(REPLACE ", " ";" NAMES "${NAMES}")
-	set(${RESULT} ${NAMES} PARENT_SCOPE)
-endfunction()
+include(${CMAKE_CURRENT_LIST_DIR}/man-names.cmake)
 
 function(ibc_man_alias NAME SECTION TARGET)
 	set(ALIAS ${PROJECT_BINARY_DIR}/man/${NAME}.${SECTION})

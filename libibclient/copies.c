@@ -14,7 +14,7 @@
 #include <stdio.h>
 
 #include "private.h"
-#include "config.h"
+#include "ibc_config.h"
 
 #define NOTE_NAME "libibclient"
 #define NOTE_TYPE 1

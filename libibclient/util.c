@@ -3,7 +3,7 @@
 #include <time.h>
 
 #include "private.h"
-#include "config.h"
+#include "ibc_config.h"
 
 const char *ibc_version(void)
 {

@@ -39,7 +39,8 @@ void ibv_copy_path_rec_to_kern(struct ib_user_path_rec *dst,
 int ibv_query_gid_type(struct ibv_context *context, uint8_t port,
 		       unsigned int index, int *type);
 
-/* since 59 or so */
+/* since 59 or so; where they are declared anyway, it is the same */
+#pragma GCC diagnostic ignored "-Wredundant-decls"
 struct ibv_dmah *ibv_alloc_dmah(struct ibv_context *context,
 				struct ibv_dmah_init_attr *attr);
 int ibv_dealloc_dmah(struct ibv_dmah *dmah);
