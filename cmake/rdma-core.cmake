@@ -7,13 +7,14 @@
 include(${CMAKE_CURRENT_LIST_DIR}/man-names.cmake)
 
 # ibc_rdma_core_library(NAME MAP HEADER SOURCE…): libNAME, its public header, its man
-# pages, its .pc
+# pages, its .pc, which requires libibverbs and what is in IBC_REQUIRES
 function(ibc_rdma_core_library NAME MAP HEADER)
 	add_compile_definitions(_GNU_SOURCE)
 	publish_headers(infiniband
 		../${IBC_UP}include/infiniband/${HEADER})
 	rdma_library(${NAME} ${MAP} ${IBC_SOVERSION} ${PROJECT_VERSION} ${ARGN})
-	rdma_pkg_config(${NAME} "libibverbs" "${CMAKE_THREAD_LIBS_INIT}")
+	rdma_pkg_config(${NAME} "${IBC_REQUIRES}libibverbs"
+		"${CMAKE_THREAD_LIBS_INIT}")
 	file(GLOB PAGES RELATIVE ${CMAKE_CURRENT_SOURCE_DIR}
 		CONFIGURE_DEPENDS man/*.md)
 	rdma_man_pages(${PAGES})
