@@ -36,6 +36,7 @@ void ibc__deafen(struct ibc_registry *reg, const char *what, int error)
 		snprintf(reg->sources[i].why, sizeof(reg->sources[i].why),
 			 "the program closed its descriptor");
 	}
+	ibc__status_deafen(reg);
 	ibc__log(reg, IBC_LOG_ERROR,
 		 "the program has closed file descriptors of the registry (%s: "
 		 "%s): it hears of no device any more. Call ibc_close() before "

@@ -106,6 +106,7 @@ void ibc__child_release(struct ibc_registry *reg)
 	}
 	for (i = 0; i < IBC_NUM_SOURCES; i++)
 		close_copy(reg->sources[i].fd);
+	ibc__status_release(reg);
 	close_copy(reg->timer_fd);
 	close_copy(reg->wake_fd);
 	close_copy(reg->epoll_fd);

@@ -200,6 +200,10 @@ static void fd_ready(struct ibc_registry *reg, const struct epoll_event *event)
 		drain_wake(reg);
 	} else if (id == IBC_EPOLL_TIMER) {
 		drain_timer(reg);
+	} else if (id == IBC_EPOLL_STATUS) {
+		ibc__status_ready(reg);
+	} else if (id == IBC_EPOLL_READERS) {
+		ibc__status_writable(reg);
 	} else if (id < IBC_NUM_SOURCES) {
 		source = &reg->sources[id];
 		source->ops->ready(reg, source);

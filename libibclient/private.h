@@ -414,6 +414,8 @@ struct ibc_registry {
 	_Atomic(struct ibc__ref *) deferred; /* lock-free: put may push */
 	atomic_uint pushers;		     /* puts between push and wake */
 
+	struct ibc__status *status; /* with IBC_STATUS_DIR, see status.c */
+
 	struct ibc__log *logs; /* messages waiting for the unlock */
 	struct ibc__log **logs_end;
 	struct ibc_stats stats;
@@ -447,6 +449,8 @@ void ibc__loop_close(struct ibc_registry *reg);
 enum {
 	IBC_EPOLL_WAKE = IBC_NUM_SOURCES,
 	IBC_EPOLL_TIMER,
+	IBC_EPOLL_STATUS,
+	IBC_EPOLL_READERS,
 	IBC_EPOLL_DEVICE, /* plus the incarnation */
 };
 
@@ -460,6 +464,15 @@ int ibc__descriptors_check(struct ibc_registry *reg);
 void ibc__deaf_check(struct ibc_registry *reg);
 int ibc__context_close(struct ibc_registry *reg, struct ibv_context *context);
 int ibc__registry_hears(struct ibc_registry *reg);
+
+/* ---- status.c: the socket for those who look from outside ---- */
+
+void ibc__status_open(struct ibc_registry *reg);
+void ibc__status_ready(struct ibc_registry *reg);
+void ibc__status_writable(struct ibc_registry *reg);
+void ibc__status_close(struct ibc_registry *reg);
+void ibc__status_release(struct ibc_registry *reg);
+void ibc__status_deafen(struct ibc_registry *reg);
 
 /* ---- fork.c ---- */
 

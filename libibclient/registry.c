@@ -145,6 +145,8 @@ static int start(struct ibc_registry *reg, const struct ibc_registry_attr *attr)
 	if (!error)
 		error = ibc__loop_open(reg);
 	if (!error)
+		ibc__status_open(reg);
+	if (!error)
 		error = ibc__watch_open(reg);
 	if (!error)
 		error = ibc__loop_start(reg);
@@ -191,6 +193,7 @@ void ibc__registry_free(struct ibc_registry *reg)
 	ibc__shards_free_all(&reg->shards);
 	free_clients(reg);
 	ibc__list_free(reg->list);
+	ibc__status_close(reg);
 	ibc__watch_close(reg);
 	ibc__loop_close(reg);
 	pthread_cond_destroy(&reg->work);

@@ -38,6 +38,10 @@ const char *const inject_names[INJECT_NUM_CALLS] = {
 	[INJECT_TIMERFD_SETTIME] = "timerfd_settime",
 	[INJECT_SOCKET] = "socket",
 	[INJECT_BIND] = "bind",
+	[INJECT_LISTEN] = "listen",
+	[INJECT_ACCEPT4] = "accept4",
+	[INJECT_GETSOCKOPT] = "getsockopt",
+	[INJECT_SHUTDOWN] = "shutdown",
 	[INJECT_SETSOCKOPT] = "setsockopt",
 	[INJECT_SENDTO] = "sendto",
 	[INJECT_RECV] = "recv",
@@ -55,6 +59,9 @@ const char *const inject_names[INJECT_NUM_CALLS] = {
 	[INJECT_READLINK] = "readlink",
 	[INJECT_STAT] = "stat",
 	[INJECT_STATFS] = "statfs",
+	[INJECT_MKDIR] = "mkdir",
+	[INJECT_FCHMOD] = "fchmod",
+	[INJECT_UNLINK] = "unlink",
 	[INJECT_ACCESS] = "access",
 	[INJECT_IOCTL] = "ioctl",
 	[INJECT_WRITE] = "write",
@@ -304,6 +311,10 @@ WRAP(int, stat, (const char *path, struct stat *st), (path, st), INJECT_STAT,
 WRAP(int, fstat, (int fd, struct stat *st), (fd, st), INJECT_STAT, -1)
 WRAP(int, statfs, (const char *path, struct statfs *fs), (path, fs),
      INJECT_STATFS, -1)
+WRAP(int, mkdir, (const char *path, mode_t mode), (path, mode), INJECT_MKDIR,
+     -1)
+WRAP(int, fchmod, (int fd, mode_t mode), (fd, mode), INJECT_FCHMOD, -1)
+WRAP(int, unlink, (const char *path), (path), INJECT_UNLINK, -1)
 WRAP(int, access, (const char *path, int mode), (path, mode), INJECT_ACCESS, -1)
 
 /* ---- sockets ---- */
@@ -312,6 +323,13 @@ WRAP(int, socket, (int domain, int type, int protocol),
      (domain, type, protocol), INJECT_SOCKET, -1)
 WRAP(int, bind, (int fd, const struct sockaddr *addr, socklen_t len),
      (fd, addr, len), INJECT_BIND, -1)
+WRAP(int, listen, (int fd, int backlog), (fd, backlog), INJECT_LISTEN, -1)
+WRAP(int, accept4, (int fd, struct sockaddr *addr, socklen_t *len, int flags),
+     (fd, addr, len, flags), INJECT_ACCEPT4, -1)
+WRAP(int, getsockopt,
+     (int fd, int level, int name, void *value, socklen_t *len),
+     (fd, level, name, value, len), INJECT_GETSOCKOPT, -1)
+WRAP(int, shutdown, (int fd, int how), (fd, how), INJECT_SHUTDOWN, -1)
 WRAP(int, setsockopt,
      (int fd, int level, int name, const void *value, socklen_t len),
      (fd, level, name, value, len), INJECT_SETSOCKOPT, -1)

@@ -4,7 +4,7 @@
 # what no kernel does on command (ON_FAKE in harness.h).
 add_library(ibc-soft STATIC fake/calls.c fake/soft.c fake/soft_plug.c
 	contract/record.c contract/harness.c contract/harness2.c
-	contract/ear.c contract/scene.c)
+	contract/ear.c contract/scene.c contract/status_reader.c)
 target_include_directories(ibc-soft PUBLIC fake contract
 	${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/libibclient
 	${PROJECT_SOURCE_DIR}/providers/soft)
@@ -33,7 +33,7 @@ endfunction()
 foreach(name add order callbacks calls register unregister async data cycle
 	signal refs set adopt removal trigger incarnation event handler fence walk
 	fair situations sticky empty open sources sink dump process fork objects
-	handler_objects holders tracking loop child interrupt ${timed})
+	handler_objects holders tracking loop child interrupt status ${timed})
 	on_soft(on_soft_${name} contract/test_${name}.c)
 endforeach()
 

@@ -18,7 +18,7 @@
 
 #define NOT_SECURE 3 /* how the scene ends where the kernel made it none */
 
-static char copy[PATH_MAX], log_file[PATH_MAX];
+static char copy[PATH_MAX], log_file[PATH_MAX], status_dir[PATH_MAX];
 
 /* a group that files may be given to, or -1 */
 static gid_t another_group(void)
@@ -58,6 +58,8 @@ static int setup(void **state)
 	copy_program();
 	snprintf(log_file, sizeof(log_file), "%.*s.log",
 		 (int)sizeof(log_file) - 8, copy);
+	snprintf(status_dir, sizeof(status_dir), "/tmp/ibc-status-XXXXXX");
+	check(mkdtemp(status_dir));
 	return 0;
 }
 
@@ -66,7 +68,7 @@ static int teardown(void **state)
 	(void)state;
 	unlink(copy);
 	unlink(log_file);
-	return 0;
+	return rmdir(status_dir);
 }
 
 /* the copy, with every variable that the library knows */
@@ -81,6 +83,7 @@ static int run(const char *scene)
 		setenv("IBC_LOG_FILE", log_file, 1);
 		setenv("IBC_SOURCES", "timer,nonsense", 1);
 		setenv("IBC_TRACK_REFS", "1", 1);
+		setenv("IBC_STATUS_DIR", status_dir, 1);
 		scene_exec(copy, scene);
 	}
 	check(waitpid(pid, &status, 0) == pid);
@@ -130,6 +133,7 @@ static int scene(const char *name)
 	reg = ibc_open(&attr);
 	check(reg);
 	check(!reg->tracker == secure);
+	check(!reg->status == secure);
 	check((reg->sources[IBC_SOURCE_INOTIFY].state == IBC_SOURCE_OFF) !=
 	      secure);
 	check(ibc_close(reg) == 0);

@@ -22,6 +22,8 @@ foreach(name handler fence walk fair situations odd)
 	ibc_test(contract/test_${name} ${HARNESS2} contract/ear.c)
 endforeach()
 
+ibc_test(contract/test_status ${HARNESS2} contract/status_reader.c)
+
 # How its threads sleep.
 ibc_test(contract/test_idle ${HARNESS2})
 target_link_options(test_idle PRIVATE -Wl,--wrap=epoll_wait
@@ -60,7 +62,18 @@ foreach(name signal refs data set cycle calls removal fork)
 	tracked_test(${name})
 endforeach()
 
+# A process that can be looked into is as quiet, and ends, forks and loses its
+# descriptors in the same way.
+foreach(name idle fork child closed process)
+	add_test(NAME status_${name} COMMAND test_${name})
+	set_tests_properties(status_${name} PROPERTIES TIMEOUT 300
+		LABELS no-valgrind ENVIRONMENT
+		"${IBC_TEST_ENVIRONMENT};IBC_STATUS_DIR=${CMAKE_CURRENT_BINARY_DIR}/status")
+endforeach()
+
 # The library's own calls fail: see inject.h.
 ibc_injected_test(contract/test_failure ${HARNESS2})
 ibc_injected_test(contract/test_handler_failure ${HARNESS2} contract/ear.c)
 tracked_test(failure)
+ibc_injected_test(contract/test_status_failure ${HARNESS2}
+	contract/status_reader.c)

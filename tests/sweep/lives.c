@@ -4,7 +4,9 @@
  * what a source tells has to be enough, or the clock where the source failed.
  */
 #include <fcntl.h>
+#include <unistd.h>
 
+#include "status_reader.h"
 #include "sweep.h"
 
 static struct rec a, b, c;
@@ -392,11 +394,53 @@ static void live_with_failures(void)
 	end();
 }
 
+/* ---- the status socket: somebody looks into the process ---- */
+
+/* the socket's name is free again, whatever became of the unlink() */
+static void end_directory(const char *dir)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%d-0.sock", dir, getpid());
+	check(unlink(path) == 0 || errno == ENOENT);
+	check(rmdir(dir) == 0);
+}
+
+static void live_with_status(void)
+{
+	char dir[] = "/tmp/ibc-sweep-XXXXXX", path[64];
+	struct ibc_device *dev;
+
+	check(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/made", dir);
+	check(setenv("IBC_STATUS_DIR", path, 1) == 0);
+	fake_add("soft0", 0x11);
+	begin(&(struct ibc_registry_attr){});
+	sweep_register(&a);
+	dev = live_device("soft0", &a, 0);
+	/* not to have one is told, and only if something failed */
+	if (status_exists(path, 0))
+		await(status_has(path, 0, "\"soft0\""));
+	else
+		check(inject_hit());
+	fake_event("soft0", IBV_EVENT_LID_CHANGE, 1);
+	await(h_count(&a, H_EVENT) == 1);
+	sweep_dump();
+	ibc_put_device(dev);
+	RETRY(ibc_unregister_client(&a.client));
+	end();
+	check(unsetenv("IBC_STATUS_DIR") == 0);
+	if (access(path, F_OK) == 0)
+		end_directory(path);
+	end_directory(dir);
+}
+
 const struct life sweep_lives[] = {
 	{ "data", live_with_data, false },
 	{ "events", live_with_events, false },
 	{ "hotplug", live_with_hotplug, false },
 	{ "failures", live_with_failures, true },
+	{ "status", live_with_status, false },
 };
 const unsigned int sweep_num_lives =
 	sizeof(sweep_lives) / sizeof(sweep_lives[0]);

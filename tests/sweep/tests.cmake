@@ -4,7 +4,8 @@
 # has no number of its own, so each third is as good there; on softverbs each life
 # starts a dozen programs; and processes with a sanitizer take their time to begin
 # and to end. All with IBC_LONG=1.
-set(SWEEP sweep/test_sweep.c sweep/life.c sweep/lives.c ${INJECTED})
+set(SWEEP sweep/test_sweep.c sweep/life.c sweep/lives.c
+	contract/status_reader.c ${INJECTED})
 
 # sweep_tests(PROGRAM PREFIX MODE:STEP:STEP_WITH_A_SANITIZER...)
 function(sweep_tests program prefix)
