@@ -28,7 +28,8 @@ apt_packages() {
 		systemtap-sdt-dev ;;
 	test) echo g++ libcmocka-dev pandoc valgrind jq git ibverbs-utils \
 		rdmacm-utils perftest libfabric-bin iproute2 libevent-dev \
-		libglib2.0-dev meson make gdb bash-completion ;;
+		libglib2.0-dev meson make gdb bash-completion \
+		libncurses-dev tmux ;;
 	bench) echo liburcu-dev ;;
 	plot) echo gnuplot-nox jq ;;
 	lint) echo clang clang-format shellcheck ;;
@@ -51,7 +52,8 @@ dnf_packages() {
 	test) echo gcc-c++ libcmocka-devel pandoc valgrind jq \
 		git libasan libubsan libtsan libibverbs-utils \
 		librdmacm-utils perftest libfabric iproute libevent-devel \
-		glib2-devel meson make gdb bash-completion ;;
+		glib2-devel meson make gdb bash-completion \
+		ncurses-devel tmux ;;
 	bench) echo userspace-rcu-devel ;;
 	plot) echo gnuplot jq ;;
 	lint) echo clang clang-tools-extra ShellCheck ;;
