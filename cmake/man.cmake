@@ -19,10 +19,13 @@ function(ibc_man_page PAGE RESULT)
 	string(REGEX REPLACE ".*\\." "" SECTION ${FILE})
 	set(OUTPUT ${PROJECT_BINARY_DIR}/man/${FILE})
 	add_custom_command(OUTPUT ${OUTPUT}
-		COMMAND ${PANDOC} -s -f markdown -t man -o ${OUTPUT}
+		COMMAND expand -t 8 ${PAGE} > ${OUTPUT}.md
+		COMMAND ${PANDOC} -s -f markdown -t man -o ${OUTPUT}.pandoc
 			-M "footer=libibclient ${PROJECT_VERSION}"
-			-M "header=libibclient" ${PAGE}
-		DEPENDS ${PAGE}
+			-M "header=libibclient" ${OUTPUT}.md
+		COMMAND awk -f ${IBC_MAN_AWK} ${OUTPUT}.pandoc > ${OUTPUT}
+		COMMAND ${CMAKE_COMMAND} -E remove ${OUTPUT}.md ${OUTPUT}.pandoc
+		DEPENDS ${PAGE} ${IBC_MAN_AWK}
 		COMMENT "Man page ${FILE}"
 		VERBATIM)
 	install(FILES ${OUTPUT} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${SECTION})
@@ -51,6 +54,7 @@ function(ibc_man_pages)
 	add_custom_target(man ALL DEPENDS ${OUTPUTS})
 endfunction()
 
+set(IBC_MAN_AWK ${CMAKE_CURRENT_LIST_DIR}/man.awk)
 find_program(PANDOC pandoc)
 if(PANDOC)
 	set(IBC_MAN_DIRS libibclient/man libibclient_pd/man)

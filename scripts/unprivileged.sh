@@ -17,6 +17,8 @@ copy_for_nobody() {
 			(cd "$dir/build" && xargs -0 mkdir -p)) &&
 		cp -R "$TOP/tests" "$TOP/include" "$TOP/providers" \
 			"$dir/src/" &&
+		(cd "$TOP" && cp -R --parents libibclient*/man tools/man \
+			"$dir/src/") &&
 		chmod -R u=rwX,go=rX "$dir" &&
 		give_to_nobody "$dir/home" "$dir/ctest"
 }

@@ -106,7 +106,8 @@ struct ibc_registry_attr {
  * Return: the registry, to be given to ibc_close(); NULL and errno:
  *	EINVAL	unknown flags or comp_mask bits, too many threads, or threads
  *		asked of a manual registry
- *	ENOMEM, EMFILE, ENFILE, EAGAIN (no thread could be made)
+ *	ENOMEM, EMFILE, ENFILE, EAGAIN (no thread could be made), ENOSPC (epoll(7)
+ *		watches too many descriptors for this user)
  */
 struct ibc_registry *ibc_open(const struct ibc_registry_attr *attr);
 

@@ -97,6 +97,7 @@ void softverbs_close(struct softverbs *sv);
  * EINVAL: @sv or @name is NULL, the name is not good, there are too many ports,
  *	or no such removal;
  * EEXIST: the name is taken, maybe by a device whose removal still waits;
+ * EFBIG: the file that counts the devices is damaged;
  * or what is said at the top
  */
 int softverbs_add_device(struct softverbs *sv, const char *name, __be64 guid,
@@ -215,6 +216,7 @@ int softverbs_send_event(struct softverbs *sv, const char *name,
  *	or errno name, N or MS not within 1 to 1,000,000,000;
  * ENODEV: no such device is listed;
  * EIO: the faults could not be written;
+ * ELOOP: the file of the faults is a symbolic link;
  * or what is said at the top
  */
 int softverbs_set_fault(struct softverbs *sv, const char *name,

@@ -156,12 +156,6 @@ if(NOT IBC_SANITIZE)
 		${CMAKE_CURRENT_SOURCE_DIR}/check-imports.sh
 		$<TARGET_FILE:ibclient>)
 endif()
-# Its examples are linked and run, where no sanitizer has to be linked too.
-if(NOT IBC_SANITIZE)
-	add_test(NAME check-man COMMAND
-		${CMAKE_CURRENT_SOURCE_DIR}/check-man.sh
-		$<TARGET_FILE_DIR:ibclient>)
-endif()
 # That they work, in a second or two; what they measure is no test.
 if(IBC_BUILD_BENCH)
 	add_test(NAME bench COMMAND
