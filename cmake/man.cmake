@@ -68,6 +68,7 @@ if(PANDOC)
 		list(APPEND IBC_MAN_DIRS tools/man)
 	endif()
 	ibc_man_pages(${IBC_MAN_DIRS})
+	include(cmake/html.cmake)
 else()
 	message(WARNING "pandoc is missing: no man pages will be built. "
 		"Install it, or say -DIBC_BUILD_MAN=OFF.")

@@ -8,6 +8,7 @@ group_why() {
 	case $1 in
 	build) echo "to build the library, its tools and examples" ;;
 	test) echo "to build and run the tests and man pages" ;;
+	docs) echo "to make HTML of the manual" ;;
 	bench) echo "to measure what RCU costs beside the library" ;;
 	plot) echo "to draw the picture" ;;
 	lint) echo "to check the format and build with a second compiler" ;;
@@ -30,6 +31,7 @@ apt_packages() {
 		rdmacm-utils perftest libfabric-bin iproute2 libevent-dev \
 		libglib2.0-dev meson make gdb bash-completion \
 		libncurses-dev tmux ;;
+	docs) echo pandoc ;;
 	bench) echo liburcu-dev ;;
 	plot) echo gnuplot-nox jq ;;
 	lint) echo clang clang-format shellcheck ;;
@@ -54,6 +56,7 @@ dnf_packages() {
 		librdmacm-utils perftest libfabric iproute libevent-devel \
 		glib2-devel meson make gdb bash-completion \
 		ncurses-devel tmux ;;
+	docs) echo pandoc ;;
 	bench) echo userspace-rcu-devel ;;
 	plot) echo gnuplot jq ;;
 	lint) echo clang clang-tools-extra ShellCheck ;;

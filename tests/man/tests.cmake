@@ -13,6 +13,11 @@ add_test(NAME man_errnos COMMAND ${MAN_TESTS}/check-errnos)
 add_test(NAME man_words COMMAND ${MAN_TESTS}/check-words
 	${CMAKE_RUNTIME_OUTPUT_DIRECTORY})
 set_tests_properties(man_pages man_errnos man_words PROPERTIES TIMEOUT 300)
+if(TARGET html)
+	add_test(NAME man_html COMMAND ${MAN_TESTS}/check-html)
+	set_tests_properties(man_html PROPERTIES TIMEOUT 300
+		SKIP_RETURN_CODE 77)
+endif()
 if(TARGET man)
 	add_test(NAME man_rendering COMMAND ${MAN_TESTS}/check-rendering
 		${PROJECT_BINARY_DIR}/man)
