@@ -185,13 +185,21 @@ static bool open_again(struct ibc_registry *reg, struct sharer *s)
 	return true;
 }
 
+/* a registry, and this process's: a child inherits sharers, but no client */
+static int check(struct ibc_registry *reg)
+{
+	struct ibc_stats stats;
+
+	return ibc_query_stats(reg, &stats, sizeof(stats));
+}
+
 int ibc_open_pds(struct ibc_registry *reg)
 {
 	struct sharer *s;
-	int error = 0;
+	int error = check(reg);
 
-	if (!reg)
-		return EINVAL;
+	if (error)
+		return error;
 	pthread_mutex_lock(&lock);
 	do
 		s = find(reg);
@@ -225,10 +233,10 @@ static int close_last(struct sharer *s)
 int ibc_close_pds(struct ibc_registry *reg)
 {
 	struct sharer *s;
-	int error = 0;
+	int error = check(reg);
 
-	if (!reg)
-		return EINVAL;
+	if (error)
+		return error;
 	pthread_mutex_lock(&lock);
 	s = find(reg);
 	if (!s)
@@ -245,9 +253,12 @@ int ibc_close_pds(struct ibc_registry *reg)
 
 struct ibc_pd *ibc_get_pd(struct ibc_device *dev)
 {
-	struct ibc_registry *reg = dev ? ibc_device_registry(dev) : NULL;
-	struct sharer *s = reg ? find(reg) : NULL;
+	struct ibc_registry *reg = ibc_device_registry(dev);
+	struct sharer *s;
 
+	if (!reg)
+		return NULL; /* and errno */
+	s = find(reg);
 	if (!s) {
 		errno = EINVAL;
 		return NULL;

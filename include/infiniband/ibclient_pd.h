@@ -62,7 +62,7 @@ int ibc_close_pds(struct ibc_registry *reg);
  * Return: a reference, for ibc_put_pd(). NULL and errno: EINVAL (a NULL pointer,
  *	no ibc_open_pds() of the device's registry), ENOENT (ibc_open_pds() was
  *	called in a callback, and has not come to the device), ENODEV (its
- *	removal is under way), ENOMEM, or why ibv_alloc_pd() failed
+ *	removal is under way), ENOMEM, ECHILD, or why ibv_alloc_pd() failed
  */
 struct ibc_pd *ibc_get_pd(struct ibc_device *dev);
 

@@ -5,6 +5,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <infiniband/ibclient_pd.h>
 
@@ -182,6 +184,36 @@ static void what_is_wrong_is_said(void **state)
 	assert_int_equal(ibc_close_pds(reg), 0);
 }
 
+static int in_child(struct ibc_device *dev)
+{
+	if (ibc_open_pds(reg) != ECHILD || ibc_close_pds(reg) != ECHILD)
+		return 1;
+	errno = 0;
+	return ibc_get_pd(dev) || errno != ECHILD ? 2 : 0;
+}
+
+static void a_forked_child_is_told_so(void **state)
+{
+	struct ibc_device *dev;
+	int status, i;
+	pid_t child;
+
+	(void)state;
+	for (i = 0; i < 2; i++) /* none of the child's is the last close */
+		assert_int_equal(ibc_open_pds(reg), 0);
+	dev = soft0();
+	child = fork();
+	assert_true(child >= 0);
+	if (!child)
+		_exit(in_child(dev));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	ibc_put_device(dev);
+	for (i = 0; i < 2; i++)
+		assert_int_equal(ibc_close_pds(reg), 0);
+}
+
 /* ---- in callbacks ---- */
 
 static atomic_int adds;
@@ -342,6 +374,7 @@ int main(void)
 		TEST(the_last_close_waits_for_puts),
 		TEST(a_removal_waits_for_it),
 		TEST(what_is_wrong_is_said),
+		TEST(a_forked_child_is_told_so),
 		TEST(who_registers_later_has_it_in_add),
 		TEST(to_open_in_a_callback_waits_for_nobody),
 		TEST(the_last_close_in_a_callback_is_refused),
