@@ -30,7 +30,7 @@ apt_packages() {
 	test) echo g++ libcmocka-dev pandoc valgrind jq git ibverbs-utils \
 		rdmacm-utils perftest libfabric-bin iproute2 libevent-dev \
 		libglib2.0-dev meson make gdb bash-completion \
-		libncurses-dev tmux ;;
+		libncurses-dev tmux cython3 python3-dev python3-pyverbs ;;
 	docs) echo pandoc ;;
 	bench) echo liburcu-dev ;;
 	plot) echo gnuplot-nox jq ;;
@@ -55,7 +55,7 @@ dnf_packages() {
 		git libasan libubsan libtsan libibverbs-utils \
 		librdmacm-utils perftest libfabric iproute libevent-devel \
 		glib2-devel meson make gdb bash-completion \
-		ncurses-devel tmux ;;
+		ncurses-devel tmux python3-Cython python3-devel python3-pyverbs ;;
 	docs) echo pandoc ;;
 	bench) echo userspace-rcu-devel ;;
 	plot) echo gnuplot jq ;;
