@@ -6,6 +6,11 @@ holds a reference on the shared PD of its device: so the context stays open, and
 PD is there, until the last of them is closed. Closing is in __del__() as well, which
 comes before the attributes go.
 
+In a cycle that the garbage collector found it would come too early: what was made on
+them, and is in the cycle, is destroyed after all __del__(). pyverbs' weak references to
+that are gone by then; ours to ourselves tells us so. Then closing is put off until the
+collector has done its work.
+
 A context of its own is opened by pyverbs, where a driver cannot import; it lives as
 the others do.
 """
@@ -53,6 +58,7 @@ class Context(pyverbs.device.Context):
             raise
         self._reference = reference
         self._own = own
+        self._myself = weakref.ref(self)
 
     def _import(self, reference):
         fd = os.dup(reference.cmd_fd)
@@ -85,8 +91,7 @@ class Context(pyverbs.device.Context):
             reference.release()
 
     def __del__(self):
-        if self._reference is not None:
-            self.close()
+        _close_forgotten(self)
 
 
 class PD(pyverbs.pd.PD):
@@ -104,6 +109,7 @@ class PD(pyverbs.pd.PD):
             reference.release()
             raise
         self._reference = reference
+        self._myself = weakref.ref(self)
 
     def close(self):
         """Close what was made on it, and give it back."""
@@ -120,8 +126,30 @@ class PD(pyverbs.pd.PD):
             reference.release()
 
     def __del__(self):
-        if self._reference is not None:
-            self.close()
+        _close_forgotten(self)
+
+
+_put_off = []
+
+
+def _close_forgotten(one):
+    if one._reference is None:
+        return
+    if one._myself() is not None:
+        one.close()
+    else:
+        _put_off.append(one)
+
+
+def _after_collection(phase, info):
+    """PDs go before their contexts."""
+    if phase == "stop" and _put_off:
+        forgotten, _put_off[:] = _put_off[:], []
+        for one in sorted(forgotten, key=lambda one: isinstance(one, Context)):
+            one.close()
+
+
+gc.callbacks.append(_after_collection)
 
 
 def _close_children(pd):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 """Registries as programs see them, and what is done about those that they forget."""
 import atexit
+import errno
 import json
 import os
 import select
@@ -88,7 +89,14 @@ class Registry(_ibclient.BaseRegistry):
                          name="ibclient-close").start()
 
     def _close_forgotten(self):
-        self.close()
+        while not _ibclient.has_ended():
+            try:
+                return self.close()
+            except OSError as e:
+                # what pyverbs has is closed when the collector is done
+                if e.errno != errno.EBUSY:
+                    raise
+            time.sleep(0.05)
 
     def dispatch(self, timeout=0):
         """Run what is due in a manual registry; False if nothing came in that time.

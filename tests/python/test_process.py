@@ -234,7 +234,9 @@ class Left(TestCase):
                                      free=lambda c, d, v: v.close())
             device = registry.device("soft0")
             with device.on_event(print), client.get(device), device.pd() as pd:
-                pd.pyverbs_pd().close()
+                with pd.pyverbs_context() as context:
+                    for _ in range(5):
+                        pd.pyverbs_pd(context).close()
             try:
                 registry.device("none")
             except OSError as e:
