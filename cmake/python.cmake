@@ -5,7 +5,8 @@
 # another machine.
 set(IBC_PYTHON "" CACHE FILEPATH
 	"Python for the binding; empty: /usr/bin/python3, else the first in PATH")
-set(IBC_PYTHON_DIR "" CACHE PATH
+# no PATH, which would be made absolute
+set(IBC_PYTHON_DIR "" CACHE STRING
 	"Where Python's package goes; empty: below the prefix, as that Python has it")
 
 set(python_missing "")
