@@ -13,6 +13,7 @@ have_python() {
 }
 
 python_program() {
+	# shellcheck disable=SC2154 # of guest-cases
 	/usr/bin/python3 -u -X dev "$here/../python/on_rxe.py" "$@"
 }
 
