@@ -7,7 +7,7 @@ find_package(Git QUIET)
 set(DIST ${PROJECT_NAME}-${PROJECT_VERSION})
 if(GIT_FOUND AND EXISTS ${PROJECT_SOURCE_DIR}/.git)
 	add_custom_target(dist
-		COMMAND ${GIT_EXECUTABLE} -C ${PROJECT_SOURCE_DIR} archive
+		COMMAND ${GIT_EXECUTABLE} -C ${PROJECT_SOURCE_DIR} -c tar.umask=022 archive
 			--format=tar --prefix=${DIST}/
 			-o ${CMAKE_BINARY_DIR}/${DIST}.tar HEAD -- . :!debian
 		COMMAND xz -f -T1 ${CMAKE_BINARY_DIR}/${DIST}.tar
