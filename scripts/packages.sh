@@ -40,7 +40,7 @@ apt_packages() {
 	m32) echo gcc-i686-linux-gnu ;;
 	aarch64) echo gcc-aarch64-linux-gnu qemu-user-static ;;
 	abi) echo abigail-tools binutils ;;
-	debian) echo debhelper dpkg-dev lintian debootstrap xz-utils ;;
+	debian) echo debhelper dpkg-dev lintian debootstrap xz-utils zstd ;;
 	vm) echo qemu-system-x86 busybox-static kmod cpio xz-utils zstd iproute2 \
 		ibverbs-providers ibverbs-utils jq build-essential ;;
 	esac
