@@ -19,6 +19,7 @@ group_why() {
 	vm) echo "to boot a kernel that has soft-RoCE" ;;
 	abi) echo "to compare the libraries with the recorded ABI" ;;
 	debian) echo "to build and check Debian packages" ;;
+	rpm) echo "to build and check RPM packages" ;;
 	esac
 }
 
@@ -41,6 +42,7 @@ apt_packages() {
 	aarch64) echo gcc-aarch64-linux-gnu qemu-user-static ;;
 	abi) echo abigail-tools binutils ;;
 	debian) echo debhelper dpkg-dev lintian debootstrap xz-utils zstd ;;
+	rpm) echo rpm rpmlint cpio xz-utils ;;
 	vm) echo qemu-system-x86 busybox-static kmod cpio xz-utils zstd iproute2 \
 		ibverbs-providers ibverbs-utils jq build-essential ;;
 	esac
@@ -63,6 +65,7 @@ dnf_packages() {
 	fuzz) echo clang compiler-rt ;;
 	model) echo spin gcc glibc-devel ;;
 	abi) echo libabigail binutils ;;
+	rpm) echo rpm-build rpmlint xz ;;
 	m32 | aarch64 | vm | debian) echo ;;
 	esac
 }

@@ -7,7 +7,7 @@
 # is one failure.
 
 stages=(format build-gcc build-clang unit soft timing model mutants m32 aarch64
-	asan tsan torture valgrind fuzz abi install packages vm-6.1 vm-6.12 coverage)
+	asan tsan torture valgrind fuzz abi install packages rpm vm-6.1 vm-6.12 coverage)
 # only with --long, or by name
 long_stages=(coverage)
 
@@ -22,6 +22,7 @@ stage_groups() {
 	m32 | aarch64) echo build test "$1" ;;
 	vm-*) echo build test vm ;;
 	packages) echo build test debian ;;
+	rpm) echo build test rpm ;;
 	*) echo build test bench ;;
 	esac
 }
@@ -266,6 +267,19 @@ stage_packages() {
 	3) skip packages "there is no clean root, as said above" ;;
 	*) return 1 ;;
 	esac
+}
+
+# What Fedora and Enterprise Linux would.
+stage_rpm() {
+	if ! command -v rpmbuild >/dev/null || ! command -v rpmlint >/dev/null; then
+		skip rpm "its tools are not there, and cannot be installed"
+		return
+	fi
+	[ "$(id -u)" = 0 ] || unshare --map-root-user true 2>/dev/null || {
+		skip rpm "packages are installed by root, or in a user namespace"
+		return
+	}
+	checked_packages check-rpm rpm
 }
 
 # The modules of the VM stages take a minute for each kernel. Where those stages
