@@ -33,7 +33,8 @@ _ibc_tools_options() {
 	case $1 in
 	ibc_devices) echo -j --json -v --verbose -h --help --version ;;
 	ibc_monitor) echo -j --json -t --time --hold --exit-on -h --help --version ;;
-	ibc_top) printf '%s ' -d -n -b -j --dir --help --version ;;
+	ibc_top) printf '%s ' -d --delay -n --count -b --batch -j --json --dir \
+		-h --help --version ;;
 	esac
 }
 
@@ -44,7 +45,7 @@ _ibc_tools_value() {
 		COMPREPLY=($(compgen -W "$_ibc_monitor_events" -- "$cur")) ;;
 	ibc_top:--dir) _filedir -d ;;
 	ibc_monitor:-t | ibc_monitor:--time | ibc_monitor:--hold) ;;
-	ibc_top:-d | ibc_top:-n) ;;
+	ibc_top:-d | ibc_top:--delay | ibc_top:-n | ibc_top:--count) ;;
 	*) return 1 ;;
 	esac
 }

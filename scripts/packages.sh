@@ -31,7 +31,8 @@ apt_packages() {
 	test) echo g++ libcmocka-dev pandoc valgrind jq git ibverbs-utils \
 		rdmacm-utils perftest libfabric-bin iproute2 libevent-dev \
 		libglib2.0-dev meson make gdb bash-completion \
-		libncurses-dev tmux cython3 python3-dev python3-pyverbs ;;
+		libncurses-dev tmux cython3 python3-dev python3-pyverbs \
+		man-db groff ;;
 	docs) echo pandoc ;;
 	bench) echo liburcu-dev ;;
 	plot) echo gnuplot-nox jq ;;
@@ -41,7 +42,8 @@ apt_packages() {
 	m32) echo gcc-i686-linux-gnu ;;
 	aarch64) echo gcc-aarch64-linux-gnu qemu-user-static ;;
 	abi) echo abigail-tools binutils ;;
-	debian) echo debhelper dpkg-dev lintian debootstrap xz-utils zstd ;;
+	debian) echo debhelper dpkg-dev lintian debootstrap xz-utils zstd \
+		dh-python cython3 python3-dev libncurses-dev ;;
 	rpm) echo rpm rpmlint cpio xz-utils ;;
 	vm) echo qemu-system-x86 busybox-static kmod cpio xz-utils zstd iproute2 \
 		ibverbs-providers ibverbs-utils jq build-essential ;;
@@ -57,7 +59,8 @@ dnf_packages() {
 		git libasan libubsan libtsan libibverbs-utils \
 		librdmacm-utils perftest libfabric iproute libevent-devel \
 		glib2-devel meson make gdb bash-completion \
-		ncurses-devel tmux python3-Cython python3-devel python3-pyverbs ;;
+		ncurses-devel tmux python3-Cython python3-devel python3-pyverbs \
+		man-db groff ;;
 	docs) echo pandoc ;;
 	bench) echo userspace-rcu-devel ;;
 	plot) echo gnuplot jq ;;
