@@ -8,6 +8,7 @@
  * Lines that were put are given out again; the blocks stay until the program ends.
  */
 #include <pthread.h>
+#include <string.h>
 
 #include "lines.h"
 #include "measure.h"
@@ -54,7 +55,7 @@ void line_put(void *what)
 {
 	struct line *line = what;
 
-	*line = (struct line){ NULL };
+	memset(line, 0, sizeof(*line));
 	pthread_mutex_lock(&lock);
 	line->next = spare;
 	spare = line;

@@ -70,6 +70,9 @@ struct way {
 	/* loops for struct contender; NULL: it has no such operation */
 	void (*get_put)(void *context, unsigned int thread, uint64_t from,
 			uint64_t count);
+	/* what was got is read before it is put, and tells which is the next */
+	void (*use_put)(void *context, unsigned int thread, uint64_t from,
+			uint64_t count);
 	void (*alloc_put)(void *context, unsigned int thread, uint64_t from,
 			  uint64_t count);
 	void (*hold_put)(void *context, unsigned int thread, uint64_t from,
@@ -96,6 +99,30 @@ struct way {
 		for (; count; from++, count--) {                            \
 			at = t.order[from & (t.slots - 1)];                 \
 			PUT(c, at, GET(c, at));                             \
+		}                                                           \
+	}
+
+/*
+ * The same, and USE reads the object: it returns 0, which the processor does not know
+ * before it has the object. So no lookup begins before the one before it has got
+ * something, as in programs that do something with what they look up. In LOOP a
+ * processor has several on the way at once.
+ */
+#define USE_LOOP(NAME, CONTEXT, GET, USE, PUT)                              \
+	static void NAME(void *context, unsigned int thread, uint64_t from, \
+			 uint64_t count)                                    \
+	{                                                                   \
+		CONTEXT *c = context;                                       \
+		const struct table t = *c->table;                           \
+		uint32_t away = 0;                                          \
+		struct place at;                                            \
+                                                                            \
+		from += thread * (t.slots / MAX_THREADS);                   \
+		for (; count; from++, count--) {                            \
+			at = t.order[(from + away) & (t.slots - 1)];        \
+			__typeof__(GET(c, at)) thing = GET(c, at);          \
+			away = USE(c, at, thing);                           \
+			PUT(c, at, thing);                                  \
 		}                                                           \
 	}
 

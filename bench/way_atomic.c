@@ -9,10 +9,12 @@
 #include <stdlib.h>
 
 #include "floor.h"
+#include "lines.h"
 #include "table.h"
 
 struct object {
-	_Alignas(64) _Atomic uint64_t count;
+	_Atomic uint64_t count;
+	uint32_t away; /* 0: how far the next slot is from where it would be */
 };
 
 struct counts {
@@ -31,7 +33,7 @@ static void *open_counts(const struct table *t)
 	c->object = need_memory(num * sizeof(*c->object));
 	for (i = 0; i < num; i++) {
 		c->count[i] = 1;
-		c->object[i] = need_memory(sizeof(*c->object[i]));
+		c->object[i] = line_get();
 		c->object[i]->count = 1;
 	}
 	return c;
@@ -71,6 +73,13 @@ static inline void so_put(struct counts *c, struct place at,
 		abort();
 }
 
+static inline uint32_t use(struct counts *c, struct place at,
+			   _Atomic uint64_t *count)
+{
+	(void)count;
+	return c->object[at.slot]->away;
+}
+
 static inline uint64_t refs(const struct counts *c, struct place at)
 {
 	return c->count[at.slot];
@@ -83,6 +92,8 @@ static inline uint64_t object_refs(const struct counts *c, struct place at)
 
 LOOP(inline_loop, struct counts, inline_get, inline_put)
 LOOP(so_loop, struct counts, so_get, so_put)
+USE_LOOP(so_use_loop, struct counts, so_get, use, so_put)
+USE_LOOP(object_use_loop, struct counts, object_get, use, so_put)
 LOOP(object_loop, struct counts, object_get, so_put)
 CHECK(inline_check, struct counts, inline_get, inline_put, refs)
 CHECK(so_check, struct counts, so_get, so_put, refs)
@@ -97,7 +108,7 @@ static bool close_counts(void *context)
 	uint32_t i, num = c->table->devices * c->table->clients;
 
 	for (i = 0; i < num; i++)
-		free(c->object[i]);
+		line_put(c->object[i]);
 	free(c->object);
 	free(c->count);
 	free(c);
@@ -121,6 +132,7 @@ const struct way way_in_so = {
 	.close = close_counts,
 	.check = so_check,
 	.get_put = so_loop,
+	.use_put = so_use_loop,
 	.alloc_put = so_loop,
 	.hold_put = so_loop,
 };
@@ -132,5 +144,6 @@ const struct way way_objects = {
 	.close = close_counts,
 	.check = object_check,
 	.get_put = object_loop,
+	.use_put = object_use_loop,
 	.hold_put = object_loop,
 };

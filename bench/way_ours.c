@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 
 #include "fake.h"
+#include "lines.h"
 #include "ours.h"
 
 #define CLOSE_MS 20000
@@ -20,7 +21,7 @@ static _Atomic uint64_t made, freed;
 struct ibc_client_data *ours_data(void)
 {
 	made++;
-	return need_memory(sizeof(struct ibc_client_data));
+	return line_get();
 }
 
 static struct ibc_client_data *alloc(struct ibc_client *client,
@@ -34,7 +35,7 @@ static struct ibc_client_data *alloc(struct ibc_client *client,
 static void free_data(struct ibc_client_data *data)
 {
 	freed++;
-	free(data);
+	line_put(data);
 }
 
 static void device_name(char *name, size_t size, unsigned int number)
@@ -189,7 +190,17 @@ static inline void put(struct ours *c, struct place at,
 	ibc_put_client_data(data);
 }
 
+/* the data's own line, which put reads, too */
+static inline uint32_t use(struct ours *c, struct place at,
+			   struct ibc_client_data *data)
+{
+	(void)c;
+	(void)at;
+	return !data->device;
+}
+
 LOOP(get_put, struct ours, get, put)
+USE_LOOP(use_put, struct ours, get, use, put)
 LOOP(alloc_put, struct ours, alloc_or_get, put)
 LOOP(hold_put, struct ours, hold, put)
 
@@ -221,6 +232,7 @@ const struct way way_ours = {
 	.close = close_ours,
 	.check = check,
 	.get_put = get_put,
+	.use_put = use_put,
 	.alloc_put = alloc_put,
 	.hold_put = hold_put,
 };
