@@ -279,6 +279,8 @@ static void *dispatcher(void *arg)
 	int old;
 
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
+	/* another thread's name would be a file of /proc to be opened */
+	pthread_setname_np(pthread_self(), "ibclient");
 	ibc__lock(reg);
 	while (!reg->stopping && ibc__ours(reg)) {
 		if (jobs < JOBS_BETWEEN_POLLS && ibc__run_job(reg)) {
@@ -308,8 +310,6 @@ static int start_thread(struct ibc_registry *reg, pthread_t *thread)
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	error = pthread_create(thread, NULL, dispatcher, reg);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (!error)
-		pthread_setname_np(*thread, "ibclient");
 	return error;
 }
 
