@@ -26,13 +26,12 @@ group_why() {
 apt_packages() {
 	case $1 in
 	build) echo gcc libc6-dev cmake ninja-build pkg-config libibverbs-dev \
-		librdmacm-dev libjansson-dev ibverbs-providers \
-		systemtap-sdt-dev ;;
+		librdmacm-dev libjansson-dev ibverbs-providers ;;
 	test) echo g++ libcmocka-dev pandoc valgrind jq git ibverbs-utils \
 		rdmacm-utils perftest libfabric-bin iproute2 libevent-dev \
 		libglib2.0-dev meson make gdb bash-completion \
-		libncurses-dev tmux cython3 python3-dev python3-pyverbs \
-		man-db groff ;;
+		systemtap-sdt-dev libncurses-dev tmux cython3 python3-dev \
+		python3-pyverbs man-db groff ;;
 	docs) echo pandoc ;;
 	bench) echo liburcu-dev ;;
 	plot) echo gnuplot-nox jq ;;
@@ -53,14 +52,13 @@ apt_packages() {
 dnf_packages() {
 	case $1 in
 	build) echo gcc glibc-devel cmake ninja-build pkgconf-pkg-config \
-		rdma-core-devel libibverbs librdmacm jansson-devel \
-		systemtap-sdt-devel ;;
+		rdma-core-devel libibverbs librdmacm jansson-devel ;;
 	test) echo gcc-c++ libcmocka-devel pandoc valgrind jq \
 		git libasan libubsan libtsan libibverbs-utils \
 		librdmacm-utils perftest libfabric iproute libevent-devel \
 		glib2-devel meson make gdb bash-completion \
-		ncurses-devel tmux python3-Cython python3-devel python3-pyverbs \
-		man-db groff ;;
+		systemtap-sdt-devel ncurses-devel tmux python3-Cython \
+		python3-devel python3-pyverbs man-db groff ;;
 	docs) echo pandoc ;;
 	bench) echo userspace-rcu-devel ;;
 	plot) echo gnuplot jq ;;
