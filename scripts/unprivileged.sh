@@ -11,7 +11,7 @@ copy_for_nobody() {
 	chmod 755 "$dir"
 	mkdir -p "$dir/build" "$dir/src" "$dir/home" "$dir/ctest"
 	cp -R "$BUILD/release/bin" "$BUILD/release/lib" "$dir/build/" &&
-		(cd "$BUILD/release" && find tests -name '*.so*' -print0 |
+		(cd "$BUILD/release" && find tests -name '*.so*' ! -type s -print0 |
 			xargs -0 -r cp -P --parents -t "$dir/build" &&
 			find tests -name CMakeFiles -prune -o -type d -print0 |
 			(cd "$dir/build" && xargs -0 mkdir -p)) &&
