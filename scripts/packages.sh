@@ -38,7 +38,7 @@ apt_packages() {
 	lint) echo clang clang-format shellcheck ;;
 	fuzz) echo clang libclang-rt-dev ;;
 	model) echo spin gcc libc6-dev ;;
-	m32) echo gcc-i686-linux-gnu ;;
+	m32) echo gcc-i686-linux-gnu qemu-user-static ;;
 	aarch64) echo gcc-aarch64-linux-gnu qemu-user-static ;;
 	abi) echo abigail-tools binutils ;;
 	debian) echo debhelper dpkg-dev lintian debootstrap xz-utils zstd \
