@@ -218,7 +218,9 @@ static int visit(int parent, const char *id, void *arg)
 	int ret;
 
 	if (!sv_context_open(&ctx, parent, id)) {
-		sv_remove_tree(parent, id, 1);
+		/* beside others it may be one in the making */
+		if (sv_locked_alone())
+			sv_remove_tree(parent, id, 1);
 		return 0;
 	}
 	ret = walk->fn(&ctx, walk->arg);

@@ -84,7 +84,10 @@ int sv_write_quietly(int fd, const void *buf, size_t len);
 int sv_context_objects(struct sv_context *ctx, enum sv_kind kind,
 		       int (*fn)(const struct sv_object *object, void *arg),
 		       void *arg);
-/* each context that is held, with the lock on the fabric; sweeps the others */
+/*
+ * Each context that is held, with the lock on the fabric. Sweeps the others, but
+ * for where the lock is shared: there one may be in the making.
+ */
 int sv_for_each_context(int device_dir,
 			int (*fn)(struct sv_context *ctx, void *arg),
 			void *arg);

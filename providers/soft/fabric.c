@@ -186,7 +186,7 @@ static int check_spare_fds(int fd)
 }
 
 /* each thread's own: threads exclude each other as processes do */
-static _Thread_local struct sv_lock fabric_lock;
+static _Thread_local struct sv_lock fabric_lock = { .fd = -1 };
 
 static int locked(struct softverbs *sv, int error)
 {
@@ -207,6 +207,11 @@ int sv_lock(struct softverbs *sv)
 int sv_lock_shared(struct softverbs *sv)
 {
 	return locked(sv, sv_lock_file_shared(&fabric_lock, sv->dir, "lock"));
+}
+
+bool sv_locked_alone(void)
+{
+	return fabric_lock.fd >= 0 && !fabric_lock.shared;
 }
 
 void sv_unlock(struct softverbs *sv)

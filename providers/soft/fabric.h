@@ -53,6 +53,7 @@
 /* a file that is locked; fd is -1 when it is not */
 struct sv_lock {
 	int fd;
+	bool shared;
 	struct sv_lock *next;
 };
 
@@ -69,6 +70,8 @@ struct softverbs *sv_open_existing(const char *dir);
 int sv_lock(struct softverbs *sv);
 /* only to read, and to make what is nobody else's: beside others who do so */
 int sv_lock_shared(struct softverbs *sv);
+/* of this thread's lock: nobody else has any on it */
+bool sv_locked_alone(void);
 void sv_unlock(struct softverbs *sv);
 bool sv_name_is_good(const char *name);
 

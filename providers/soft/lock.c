@@ -85,6 +85,7 @@ static int lock_file(struct sv_lock *lock, int dir, const char *name, int flags,
 
 	if (error)
 		return error;
+	lock->shared = how == LOCK_SH;
 	while (flock(lock->fd, how)) {
 		if (errno == EINTR)
 			continue;
