@@ -4,7 +4,9 @@
  * minor is reused at once: what the list called rxe0 a moment ago may be
  * another device now. So a device that was opened is not live before a list
  * that was begun later has it still, with the same index, GUID and node
- * (scan.c). One such list serves all devices that were opened meanwhile.
+ * (scan.c). One such list serves all devices that were opened meanwhile. None is
+ * needed where a source that is to be trusted has been silent since the first was
+ * begun (ibc__watch_silent()), as it is at nearly every start of a program.
  *
  * To open devices is most of what starting up takes. So whoever registers a client,
  * and would only wait until its add() has returned, opens some himself, beside the
@@ -70,7 +72,9 @@ static bool mistaken(struct ibc_device *dev, struct ibv_context *context)
 				dev->id.guid));
 }
 
-static void opened(struct ibc_device *dev, struct ibv_context *context)
+/* @list: where the device's pointer was from */
+static void opened(struct ibc_device *dev, struct ibv_context *context,
+		   const struct ibc__list *list)
 {
 	struct ibc_registry *reg = dev->reg;
 	int error;
@@ -89,7 +93,10 @@ static void opened(struct ibc_device *dev, struct ibv_context *context)
 	ibc__timer_stop(reg, &dev->timer); /* it came before its time */
 	dev->opened_mark = reg->scan_begun;
 	dev->stalled = false;
-	ibc__kick(&reg->scan_job);
+	if (ibc__watch_silent(reg, list->mark))
+		ibc__device_announce(dev);
+	else
+		ibc__kick(&reg->scan_job);
 }
 
 bool ibc__step_open(struct ibc_device *dev)
@@ -112,7 +119,7 @@ bool ibc__step_open(struct ibc_device *dev)
 	IBC_PROBE(open, dev, error);
 	ibc__lock(reg);
 	if (context)
-		opened(dev, context);
+		opened(dev, context, list);
 	else
 		open_failed(dev, error);
 	list = ibc__list_unref(list);

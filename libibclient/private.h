@@ -336,6 +336,7 @@ bool ibc__remove_slot(struct ibc__slot *slot);
 
 struct ibc__list {
 	unsigned int refs;
+	uint64_t mark;		     /* its number */
 	struct ibv_device **devices; /* NULL: no RDMA in this kernel */
 	int num;
 };
@@ -404,6 +405,7 @@ struct ibc_registry {
 	struct ibc__job scan_job;
 	struct ibc__timer scan_timer;
 	uint64_t scan_begun, scan_applied;
+	uint64_t heard;	 /* newest list begun when a hint came last */
 	bool scan_names; /* the next one reads today's names */
 	int scan_error;	 /* as last logged */
 	unsigned int scan_failures;

@@ -30,7 +30,7 @@ void ibc__list_free(struct ibc__list *list)
 }
 
 /* no RDMA in this kernel is an empty list; anything else is no list */
-static int read_list(struct ibc__list **out)
+static int read_list(struct ibc__list **out, uint64_t mark)
 {
 	struct ibc__list *list = calloc(1, sizeof(*list));
 	int error;
@@ -38,6 +38,7 @@ static int read_list(struct ibc__list **out)
 	if (!list)
 		return ENOMEM;
 	list->refs = 1;
+	list->mark = mark;
 	errno = 0;
 	list->devices = ibc__backend->get_device_list(&list->num);
 	error = errno;
@@ -183,7 +184,7 @@ int ibc__scan(struct ibc_registry *reg, bool names, enum ibc__by by)
 	struct ibc__entry *entries;
 	struct ibc__list *list = NULL;
 	uint64_t mark = begin(reg, &names, &by);
-	int error = read_list(&list);
+	int error = read_list(&list, mark);
 
 	entries = error ? NULL : read_entries(list);
 	if (entries)
@@ -260,6 +261,7 @@ void ibc__hint(struct ibc_registry *reg, enum ibc__by by, bool names)
 {
 	if (!reg->wanted)
 		return;
+	reg->heard = reg->scan_begun;
 	reg->stats.hints++;
 	if (by < IBC_NUM_SOURCES)
 		reg->sources[by].hints++;

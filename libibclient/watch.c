@@ -13,6 +13,7 @@
  * what the list tells of a removal is that source's.
  */
 #include <linux/magic.h>
+#include <poll.h>
 #include <unistd.h>
 #include <stdarg.h>
 #include <sys/epoll.h>
@@ -290,6 +291,37 @@ void ibc__watch_distrust(struct ibc_registry *reg, struct ibc__source *source)
 }
 
 /* ---- news ---- */
+
+/* what it says is read with the lock held, so it is in there, or was a hint */
+static bool nothing_to_read(const struct ibc__source *source)
+{
+	struct pollfd fd = { .fd = source->fd, .events = POLLIN };
+
+	return poll(&fd, 1, 0) == 0;
+}
+
+/*
+ * Lock held: is all still as the list of that number has it? It is if a source that
+ * is to be trusted, and so was opened before any list was read, has nothing to say,
+ * and nobody has told of anything: a device's end is told before another device can
+ * have its node. The kernel's ib_uverbs_remove_one() removes the node and sends the
+ * uevent first, and then frees the minor.
+ */
+bool ibc__watch_silent(struct ibc_registry *reg, uint64_t mark)
+{
+	const struct ibc__source *source;
+	unsigned int i;
+
+	if (reg->heard >= mark)
+		return false;
+	for (i = 0; i < IBC_NUM_SOURCES; i++) {
+		source = &reg->sources[i];
+		if (source->state == IBC_SOURCE_ACTIVE && source->trusted &&
+		    nothing_to_read(source))
+			return true;
+	}
+	return false;
+}
 
 /*
  * Lock held: a uverbs node came or went. Devices that have it are suspected;

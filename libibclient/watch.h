@@ -69,6 +69,7 @@ extern const struct ibc__source_ops ibc__source_timer;
 int ibc__watch_open(struct ibc_registry *reg);
 void ibc__watch_close(struct ibc_registry *reg);
 bool ibc__watch_active(struct ibc_registry *reg, enum ibc__by by);
+bool ibc__watch_silent(struct ibc_registry *reg, uint64_t mark);
 void ibc__watch_node(struct ibc_registry *reg, enum ibc__by by,
 		     const char *node, bool gone);
 void ibc__watch_index(struct ibc_registry *reg, enum ibc__by by, int index,

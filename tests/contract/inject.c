@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -33,6 +34,7 @@ const char *const inject_names[INJECT_NUM_CALLS] = {
 	[INJECT_EPOLL_CREATE1] = "epoll_create1",
 	[INJECT_EPOLL_CTL] = "epoll_ctl",
 	[INJECT_EPOLL_WAIT] = "epoll_wait",
+	[INJECT_POLL] = "poll",
 	[INJECT_EVENTFD] = "eventfd",
 	[INJECT_TIMERFD_CREATE] = "timerfd_create",
 	[INJECT_TIMERFD_SETTIME] = "timerfd_settime",
@@ -200,6 +202,8 @@ WRAP(int, epoll_ctl, (int epfd, int op, int fd, struct epoll_event *event),
 WRAP(int, epoll_wait,
      (int epfd, struct epoll_event *events, int max, int timeout),
      (epfd, events, max, timeout), INJECT_EPOLL_WAIT, -1)
+WRAP(int, poll, (struct pollfd * fds, nfds_t num, int timeout),
+     (fds, num, timeout), INJECT_POLL, -1)
 WRAP(int, eventfd, (unsigned int n, int flags), (n, flags), INJECT_EVENTFD, -1)
 WRAP(int, timerfd_create, (int clock, int flags), (clock, flags),
      INJECT_TIMERFD_CREATE, -1)

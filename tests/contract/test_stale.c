@@ -1,8 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* Guarantee 14: a stale pointer is never opened into the wrong device. */
+#include <poll.h>
+
 #include "harness2.h"
 
 static struct rec a;
+
+/* h_reg anew, with nobody who tells it of anything */
+static void without_news(void)
+{
+	setenv("IBC_SOURCES", "", 1);
+	h_close(h_reg);
+	h_reg = h_open(NULL);
+	unsetenv("IBC_SOURCES");
+}
 
 static unsigned int swaps;
 
@@ -83,6 +94,7 @@ static void swap_at_the_second_list(void *arg)
 static void g14_swapped_after_open_is_noticed(void **state)
 {
 	(void)state;
+	without_news();
 	fake_on(FAKE_LIST, swap_at_the_second_list, NULL);
 	swapped();
 }
@@ -153,6 +165,7 @@ static void no_more_lists(void *arg)
 static void g14_nothing_is_added_before_it_is_confirmed(void **state)
 {
 	(void)state;
+	without_news();
 	fake_add("soft0", 0x11);
 	rec_init(&a, "a", 0);
 	swaps = 1;
@@ -161,6 +174,134 @@ static void g14_nothing_is_added_before_it_is_confirmed(void **state)
 	wait_for(h_count(&a, H_ADD) == 1);
 	assert_true(fake_calls(FAKE_LIST) >= 5);
 	assert_int_equal(fake_calls(FAKE_OPEN), 1);
+	rec_unregister(&a);
+}
+
+/* ---- nobody has told of anything since the list ---- */
+
+static bool inotify_is(bool readable)
+{
+	struct pollfd fd = { .events = POLLIN };
+	int ready;
+
+	ibc__lock(h_reg); /* what is read with it held was told then */
+	fd.fd = h_reg->sources[IBC_SOURCE_INOTIFY].fd;
+	ready = poll(&fd, 1, 0);
+	ibc__unlock(h_reg);
+	return ready == readable;
+}
+
+/* what happens between the list and the open; or nothing */
+static void (*meanwhile)(void *arg);
+
+/* and the context does not tell of which device it is */
+static struct ibv_context *open_mute(struct ibv_device *device, void *arg)
+{
+	struct ibv_context *context;
+
+	if (meanwhile)
+		meanwhile(arg);
+	context = ibc__backend->open_device(device);
+	if (context)
+		context->device = NULL;
+	return context;
+}
+
+/* h_reg anew, with devices of which all is told, and no news that are not read */
+static void silent(unsigned int devices, void (*happens)(void *arg))
+{
+	struct ibc_registry_attr attr = { .open_device = open_mute };
+	char name[] = "soft0";
+
+	meanwhile = happens;
+	swaps = 1;
+	setenv("IBC_SOURCES", "inotify", 1);
+	h_close(h_reg);
+	h_reg = h_open(&attr);
+	unsetenv("IBC_SOURCES");
+	for (; devices--; name[4]++)
+		fake_add(name, 0x11 + devices);
+	wait_for(inotify_is(false));
+	rec_init(&a, "a", 0);
+	a.on_add = right_device;
+}
+
+static void g14_silence_confirms(void **state)
+{
+	(void)state;
+	silent(3, NULL);
+	rec_register(&a);
+	assert_int_equal(h_count(&a, H_ADD), 3);
+	assert_int_equal(fake_calls(FAKE_LIST), 1);
+	rec_unregister(&a);
+}
+
+/* which it has not heard yet: who opened asks for what there is to be read */
+static void g14_news_that_nobody_has_read_are_none_of_silence(void **state)
+{
+	struct ibc_device *dev;
+
+	(void)state;
+	silent(1, swap);
+	rec_register(&a);
+	dev = h_device("other0");
+	h_fence(); /* it is found before add() is called */
+	assert_int_equal(h_count(&a, H_ADD), 1);
+	assert_int_equal(h2_stats(h_reg).devices_added, 1);
+	ibc_put_device(dev);
+	rec_unregister(&a);
+}
+
+/* while it is being opened another thread reads the news */
+static void swap_and_wait(void *arg)
+{
+	bool mine = swaps == 1;
+
+	swap(arg);
+	if (mine)
+		wait_for(inotify_is(false));
+}
+
+static void g14_news_that_were_read_are_none_of_silence(void **state)
+{
+	struct ibc_device *dev;
+
+	(void)state;
+	silent(1, swap_and_wait);
+	rec_register(&a);
+	dev = h_device("other0");
+	h_fence(); /* it is found before add() is called */
+	assert_int_equal(h_count(&a, H_ADD), 1);
+	assert_int_equal(h2_stats(h_reg).devices_added, 1);
+	ibc_put_device(dev);
+	rec_unregister(&a);
+}
+
+/* who may not hear of everything says nothing by it */
+static void g14_silence_without_trust_confirms_nothing(void **state)
+{
+	(void)state;
+	silent(3, NULL);
+	ibc__lock(h_reg);
+	assert_true(h_reg->sources[IBC_SOURCE_INOTIFY].trusted);
+	ibc__watch_distrust(h_reg, &h_reg->sources[IBC_SOURCE_INOTIFY]);
+	ibc__unlock(h_reg);
+	rec_register(&a);
+	assert_int_equal(h_count(&a, H_ADD), 3);
+	assert_true(fake_calls(FAKE_LIST) > 1);
+	rec_unregister(&a);
+}
+
+/* nor does nobody */
+static void g14_no_source_confirms_nothing(void **state)
+{
+	(void)state;
+	without_news();
+	fake_add("soft0", 0x11);
+	rec_init(&a, "a", 0);
+	rec_register(&a);
+	assert_int_equal(h_count(&a, H_ADD), 1);
+	assert_int_equal(fake_calls(FAKE_LIST), 2);
 	rec_unregister(&a);
 }
 
@@ -308,6 +449,11 @@ int main(void)
 		IN_MANUAL(g14_swapped_and_back_is_noticed),
 		IN_ALL(g14_the_guid_is_checked_after_open),
 		IN_ALL(g14_nothing_is_added_before_it_is_confirmed),
+		IN_ALL(g14_silence_confirms),
+		IN_ALL(g14_news_that_nobody_has_read_are_none_of_silence),
+		IN_PARALLEL(g14_news_that_were_read_are_none_of_silence),
+		IN_ALL(g14_silence_without_trust_confirms_nothing),
+		IN_ALL(g14_no_source_confirms_nothing),
 		IN_PARALLEL(g14_an_older_list_confirms_nothing),
 		IN_PARALLEL(g13_an_older_list_undoes_nothing),
 	};
