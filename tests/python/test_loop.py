@@ -117,8 +117,9 @@ class Manual(TestCase):
         threads = [threading.Thread(target=dispatch) for _ in range(2)]
         for thread in threads:
             thread.start()
-        for _ in range(5):
+        for times in range(1, 6):
             softverbs("add", "soft1")
+            self.seen.wait("add", "soft1", times=times)
             softverbs("remove", "soft1", "--timeout", str(PATIENCE * 1000))
         self.seen.wait("gone", "soft1", times=5)
         ended.set()
