@@ -92,7 +92,7 @@ show_ctest_failures() {
 # there are two for each processor.
 run_ctest() {
 	local stage=$1 dir=$2 log=$BUILD/log/$1.log numbers
-	local options=(-V -j "$((2 * $(nproc)))" "${ctest_options[@]}")
+	local options=(-V -j "$((3 * $(nproc)))" "${ctest_options[@]}")
 	shift 2
 
 	mkdir -p "$BUILD/log"

@@ -17,5 +17,6 @@ def lines($command; $environment; $slower):
 		+ set("WORKING_DIRECTORY"; quote)
 		+ set("SKIP_RETURN_CODE"; tostring)
 		+ set("RUN_SERIAL"; "TRUE")
+		+ set("COST"; tostring)
 		+ set("LABELS"; join(";") | quote)
 		+ " ENVIRONMENT " + ($environment | join(";") | quote) + ")";

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
 # From `ctest --show-only=json-v1`: a CTestTestfile.cmake with the tests that
-# have the label $with and not the label $without, where what is below $bin and
-# $src is now below $new_bin and $new_src.
+# have the label $with and none of the labels $without, a list of words, where what is
+# below $bin and $src is now below $new_bin and $new_src.
 include "ctest";
 
 def moved:
@@ -11,7 +11,8 @@ def moved:
 
 .tests[]
 | select(.command != null)
-| select((labels | index($with)) and (labels | index($without) | not))
+| select(labels | index($with))
+| select(labels - ($without | split(" ")) == labels)
 | (if property("WORKING_DIRECTORY") then .properties |= map(
 	if .name == "WORKING_DIRECTORY" then .value |= moved else . end)
 	else . end)

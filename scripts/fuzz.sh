@@ -41,7 +41,7 @@ fuzz_verdict() {
 }
 
 stage_fuzz() {
-	local name status seconds=${IBC_FUZZ_SECONDS:-60} scratch
+	local name status seconds=${IBC_FUZZ_SECONDS:-30} scratch
 	local -A pids=()
 	build_tree fuzz -DCMAKE_C_COMPILER=clang -DIBC_WERROR=ON \
 		-DIBC_BUILD_FUZZ=ON -DIBC_BUILD_TESTS=OFF \

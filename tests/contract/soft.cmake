@@ -37,6 +37,13 @@ foreach(name add order callbacks calls register unregister async data cycle
 	on_soft(on_soft_${name} contract/test_${name}.c)
 endforeach()
 
+# All but those of how devices are opened, go and come back, and of their objects.
+foreach(name add order callbacks calls register unregister async cycle signal refs set
+	trigger event handler fence walk fair situations sticky empty sources sink
+	dump process fork holders tracking loop interrupt)
+	ibc_again(. on_soft_${name})
+endforeach()
+
 on_soft(on_soft_torture ${TORTURE})
 set_tests_properties(on_soft_torture PROPERTIES TIMEOUT 4000)
 

@@ -60,6 +60,9 @@ function(tracked_test name)
 endfunction()
 foreach(name signal refs data set cycle calls removal fork)
 	tracked_test(${name})
+	if(NOT name STREQUAL data)
+		ibc_again(. tracked_${name})
+	endif()
 endforeach()
 
 # A process that can be looked into is as quiet, and ends, forks and loses its
@@ -69,11 +72,15 @@ foreach(name idle fork child closed process)
 	set_tests_properties(status_${name} PROPERTIES TIMEOUT 300
 		LABELS no-valgrind ENVIRONMENT
 		"${IBC_TEST_ENVIRONMENT};IBC_STATUS_DIR=${CMAKE_CURRENT_BINARY_DIR}/status")
+	if(NOT name STREQUAL fork)
+		ibc_again(. status_${name})
+	endif()
 endforeach()
 
 # The library's own calls fail: see inject.h.
 ibc_injected_test(contract/test_failure ${HARNESS2})
 ibc_injected_test(contract/test_handler_failure ${HARNESS2} contract/ear.c)
 tracked_test(failure)
+ibc_again(. tracked_failure)
 ibc_injected_test(contract/test_status_failure ${HARNESS2}
 	contract/status_reader.c)

@@ -83,9 +83,9 @@ wrong() {
 	not_right 2 "$@"
 }
 
-# wait_for COMMAND…: until it succeeds, a minute at most
+# wait_for COMMAND…: until it succeeds, three minutes at most
 wait_for() {
-	local end=$((SECONDS + 60))
+	local end=$((SECONDS + 180))
 
 	until "$@"; do
 		if [ $SECONDS -ge $end ]; then

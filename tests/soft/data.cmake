@@ -11,6 +11,6 @@ if(NOT IBC_SANITIZE)
 	add_test(NAME soft_data_programs
 		COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/test-data-programs.sh
 		$<TARGET_FILE:softverbs-cmd>)
-	set_tests_properties(soft_data_programs PROPERTIES TIMEOUT 400
+	set_tests_properties(soft_data_programs PROPERTIES TIMEOUT 400 COST 60
 		LABELS "soft;no-valgrind" SKIP_RETURN_CODE 77)
 endif()

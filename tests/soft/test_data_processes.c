@@ -147,7 +147,11 @@ static void one_sided(void **state)
 
 /* ---- messages, both ways ---- */
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define ROUNDS 400
+#else
 #define ROUNDS 2000
+#endif
 
 static void echo(int fd)
 {

@@ -24,8 +24,12 @@
 #include "scale.h"
 #include "soft_test.h"
 
-#define NUM_WARM_UP   20
-#define NUM_REMOVALS  200
+#define NUM_WARM_UP 20
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define NUM_REMOVALS 60
+#else
+#define NUM_REMOVALS 200
+#endif
 #define NUM_ROUNDS    (NUM_WARM_UP + NUM_REMOVALS)
 #define NUM_CLIENTS   2
 #define NUM_USERS     4

@@ -7,6 +7,8 @@ target_link_libraries(on_soft_sweep PRIVATE ibc-soft ibc-injected
 	${CMAKE_DL_LIBS})
 add_dependencies(on_soft_sweep softverbs-preload softverbs-cmd)
 sweep_tests(on_soft_sweep on_soft_ manual:11:101 four:41:301)
+ibc_again(address on_soft_g20_sweep_four)
+ibc_again(thread on_soft_g20_sweep_manual)
 foreach(mode manual four)
 	set_property(TEST on_soft_g20_sweep_${mode} APPEND PROPERTY ENVIRONMENT
 		"LD_PRELOAD=${SOFT_PRELOAD}"
