@@ -22,7 +22,8 @@ build_modules_ahead() {
 # vm_kernels SERIES…: their directories become $kernels; what is not there is skipped
 vm_kernels() {
 	local series kernel status
-	[ -z "$modules_ahead" ] || wait "$modules_ahead" || true
+	# who waited for all his own may have waited for it, too
+	[ -z "$modules_ahead" ] || wait "$modules_ahead" 2>/dev/null || true
 	modules_ahead=
 	kernels=()
 	for series in "$@"; do
