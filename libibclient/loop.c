@@ -17,6 +17,7 @@
  *
  * Between jobs the descriptors are looked at, however many jobs are ready.
  */
+#include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -328,6 +329,8 @@ int ibc__loop_start(struct ibc_registry *reg)
 		if (error)
 			return error;
 	}
+	/* it may be queued behind us, where another CPU is idle: see open.c */
+	sched_yield();
 	return 0;
 }
 

@@ -8,7 +8,9 @@
  * needed where a source that is to be trusted has been silent since the first was
  * begun (ibc__watch_silent()), as it is at nearly every start of a program.
  *
- * To open devices is most of what starting up takes. So whoever registers a client,
+ * To open devices is most of what starting up takes. A new thread is often queued
+ * behind the one that made it, and waits there for milliseconds, long after the
+ * devices are open; so ibc_open() lets it begin. And whoever registers a client,
  * and would only wait until its add() has returned, opens some himself, beside the
  * registry's threads: with two CPUs it takes half as long. He runs no callback, so
  * there are as many of them at once as ever; where open_device() is the user's, that is
