@@ -89,7 +89,7 @@ show_ctest_failures() {
 # run_ctest STAGE DIR [PREFIX…]: PREFIX is put in front of ctest; of the array
 # ctest_options, if the caller has one, the words are options for it. No test at
 # all is a failure: it would prove nothing. Tests wait more than they compute, so
-# there are two for each processor.
+# there are three for each processor.
 run_ctest() {
 	local stage=$1 dir=$2 log=$BUILD/log/$1.log numbers
 	local options=(-V -j "$((3 * $(nproc)))" "${ctest_options[@]}")

@@ -146,7 +146,7 @@ stage_tsan() {
 # The same two programs from three trees, beside each other: what the neighbours
 # take makes more schedules.
 stage_torture() {
-	local tree
+	local tree pids=()
 	build_gcc && build_sanitized asan address,undefined &&
 		build_sanitized tsan thread || return 1
 	mkdir -p "$BUILD/log"
@@ -154,8 +154,10 @@ stage_torture() {
 		(cd "$BUILD/$tree" && TORTURE_SECONDS=${TORTURE_SECONDS:-30} \
 			"${fixed_addresses[@]}" ctest -V -j 2 -R '^(on_soft_)?torture$') \
 			>"$BUILD/log/torture-$tree.log" 2>&1 </dev/null &
+		pids+=($!)
 	done
-	wait
+	# not for the modules that are built beside it; the logs say how they ended
+	wait "${pids[@]}" || true
 	for tree in release asan tsan; do
 		show_torture "$BUILD/log/torture-$tree.log" || return 1
 	done

@@ -22,8 +22,7 @@ build_modules_ahead() {
 # vm_kernels SERIES…: their directories become $kernels; what is not there is skipped
 vm_kernels() {
 	local series kernel status
-	# who waited for all his own may have waited for it, too
-	[ -z "$modules_ahead" ] || wait "$modules_ahead" 2>/dev/null || true
+	[ -z "$modules_ahead" ] || wait "$modules_ahead" || true
 	modules_ahead=
 	kernels=()
 	for series in "$@"; do
@@ -84,6 +83,7 @@ stage_vm() {
 	build_gcc && vm_kernels 6.1 6.12 || return 1
 	beside=$(cd "$TOP/tests/vm/cases" && echo [1-69]*.sh)
 	alone=$(cd "$TOP/tests/vm/cases" && echo [78]*.sh)
+	# one after the other; run-cases asks again, and says what is wrong
 	for kernel in "${kernels[@]}"; do
 		"$TOP/tests/vm/build-modules" "$kernel" >/dev/null 2>&1 || true
 	done
