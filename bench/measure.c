@@ -238,28 +238,35 @@ static int compare(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
-static double quantile(const double *sorted, double part)
+static double quantile(const double *sorted, unsigned int num, double part)
 {
-	double at = part * (settings.rounds - 1);
+	double at = part * (num - 1);
 	unsigned int i = at;
 
-	if (i + 1 >= settings.rounds)
-		return sorted[settings.rounds - 1];
+	if (i + 1 >= num)
+		return sorted[num - 1];
 	return sorted[i] + (at - i) * (sorted[i + 1] - sorted[i]);
 }
 
-static struct figures figures_of(double *ns, double *beside)
+static struct figures figures_of(double *ns, double *beside, unsigned int num)
 {
-	qsort(ns, settings.rounds, sizeof(*ns), compare);
-	qsort(beside, settings.rounds, sizeof(*beside), compare);
+	qsort(ns, num, sizeof(*ns), compare);
+	qsort(beside, num, sizeof(*beside), compare);
 	return (struct figures){
-		.median = quantile(ns, 0.5),
-		.q1 = quantile(ns, 0.25),
-		.q3 = quantile(ns, 0.75),
+		.median = quantile(ns, num, 0.5),
+		.q1 = quantile(ns, num, 0.25),
+		.q3 = quantile(ns, num, 0.75),
 		.min = ns[0],
-		.max = ns[settings.rounds - 1],
-		.beside = quantile(beside, 0.5),
+		.max = ns[num - 1],
+		.beside = quantile(beside, num, 0.5),
 	};
+}
+
+static unsigned int rounds_of(const struct benchmark *b)
+{
+	if (settings.quick || settings.rounds > b->min_rounds)
+		return settings.rounds;
+	return b->min_rounds;
 }
 
 struct calibration {
@@ -328,7 +335,7 @@ static void shuffle(unsigned int *order, unsigned int num)
 static void run_rounds(const struct benchmark *b, double (*ns)[MAX_ROUNDS],
 		       double (*beside)[MAX_ROUNDS])
 {
-	unsigned int order[MAX_CONTENDERS], round, i, n;
+	unsigned int order[MAX_CONTENDERS], rounds = rounds_of(b), round, i, n;
 	uint64_t batch[MAX_CONTENDERS];
 
 	for (i = 0; i < b->num; i++) {
@@ -336,7 +343,7 @@ static void run_rounds(const struct benchmark *b, double (*ns)[MAX_ROUNDS],
 		batch[i] = batch_of(&b->contenders[i]);
 		sample(b, &b->contenders[i], batch[i], &beside[i][0]);
 	}
-	for (round = 0; round < settings.rounds; round++) {
+	for (round = 0; round < rounds; round++) {
 		shuffle(order, b->num);
 		for (i = 0; i < b->num; i++) {
 			n = order[i];
@@ -351,17 +358,16 @@ void measure(const struct benchmark *b, struct figures *figures)
 	static double ns[MAX_CONTENDERS][MAX_ROUNDS];
 	static double beside[MAX_CONTENDERS][MAX_ROUNDS];
 	struct figures all[MAX_CONTENDERS] = {};
-	unsigned int i;
+	unsigned int i, rounds = rounds_of(b);
 
 	if (!b->num || b->num > MAX_CONTENDERS || b->threads > MAX_THREADS)
 		fail("%s: too many contenders or threads, or none", b->name);
 	report_title(b);
 	run_rounds(b, ns, beside);
 	for (i = 0; i < b->num; i++)
-		all[i] = figures_of(ns[i], beside[i]);
+		all[i] = figures_of(ns[i], beside[i], rounds);
 	for (i = 0; i < b->num; i++)
-		report_line(b, &b->contenders[i], &all[i], &all[0],
-			    settings.rounds);
+		report_line(b, &b->contenders[i], &all[i], &all[0], rounds);
 	if (figures)
 		memcpy(figures, all, b->num * sizeof(*all));
 }

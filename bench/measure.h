@@ -44,6 +44,7 @@ struct benchmark {
 	unsigned int threads;  /* 0: 1 */
 	unsigned int slots;    /* 0: that does not matter here; nor the next */
 	unsigned int devices;
+	unsigned int min_rounds; /* more than are asked for, if need be */
 	/* operations of all threads of a CPU until its caches are as they will
 	 * be from then on; 0: that goes without saying */
 	uint64_t warm;
