@@ -39,13 +39,13 @@ static const char *get_device_node(struct ibv_device *device)
 	return device->dev_name;
 }
 
-/* all of it that there is room for, or -1 and errno */
-static ssize_t read_all(int fd, char *buf, size_t size)
+/* the first line, or what there is room for; or -1 and errno */
+static ssize_t read_whole_line(int fd, char *buf, size_t size)
 {
 	size_t len = 0;
 	ssize_t n;
 
-	while (len < size) {
+	while (len < size && !memchr(buf, '\n', len)) {
 		n = read(fd, buf + len, size - len);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -67,7 +67,7 @@ static int read_line(const char *path, char *buf, size_t size)
 
 	if (fd < 0)
 		return errno;
-	len = read_all(fd, buf, size - 1);
+	len = read_whole_line(fd, buf, size - 1);
 	error = len < 0 ? errno : 0;
 	close(fd);
 	if (error)
