@@ -179,6 +179,11 @@ static const char *sysfs_path(void)
 	return ibv_get_sysfs_path();
 }
 
+static const char *get_device_path(struct ibv_device *device)
+{
+	return device->ibdev_path;
+}
+
 const struct ibc__backend ibc__verbs_backend = {
 	.get_device_list = get_device_list,
 	.free_device_list = free_device_list,
@@ -194,6 +199,7 @@ const struct ibc__backend ibc__verbs_backend = {
 	.ack_async_event = ack_async_event,
 	.get_srq_num = get_srq_num,
 	.sysfs_path = sysfs_path,
+	.get_device_path = get_device_path,
 };
 
 const struct ibc__backend *ibc__backend = &ibc__verbs_backend;

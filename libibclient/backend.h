@@ -34,6 +34,8 @@ struct ibc__backend {
 	void (*ack_async_event)(struct ibv_async_event *event);
 	int (*get_srq_num)(struct ibv_srq *srq, uint32_t *num);
 	const char *(*sysfs_path)(void);
+	/* the device's directory, below sysfs or what a simulator has instead */
+	const char *(*get_device_path)(struct ibv_device *device);
 };
 
 /* the table in use; tests replace it before they open a registry */

@@ -396,7 +396,8 @@ struct ibc_registry {
 
 	struct ibc__source sources[IBC_NUM_SOURCES];
 	unsigned int scan_period; /* ms, of the timer */
-	bool had_devices;	  /* the list applied last */
+	enum ibc__where where;	  /* the devices are, when last asked */
+	bool had_kernels;	  /* devices, the list applied last */
 	enum ibc__by hint_by;	  /* the first hint since a list was begun */
 	enum ibc__by begun_by;	  /* that of the list that was begun last */
 	enum ibc__by scan_by;	  /* that of the list that is being applied */

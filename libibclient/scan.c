@@ -173,7 +173,7 @@ static struct ibc__list *finish(struct ibc_registry *reg,
 		reg->scan_failures = 0;
 		reg->scan_error = 0;
 	}
-	ibc__watch_scanned(reg, list->num > 0);
+	ibc__watch_scanned(reg, list);
 	ibc__changed(reg);
 	return ibc__list_unref(old);
 }

@@ -5,8 +5,10 @@
  * (watch_timer.c) stands in for all.
  *
  * Those of hot-plug news are opened before any list is read, so that nothing
- * falls between. One that needs a kernel with RDMA in it, and finds none yet, is
- * opened again when a list has the first device.
+ * falls between. What only the kernel tells of its own devices is put off where
+ * there are none: in a kernel that has no RDMA yet, and where the devices are a
+ * simulator's. It is opened when a list has the first device of the kernel, and
+ * then a list is read once more. That one came is told by inotify, or the clock.
  *
  * News is counted for whoever told it first: the hint that is the reason for a
  * list is remembered until that list is read (->hint_by, then ->scan_by), and
@@ -182,7 +184,6 @@ void ibc__watch_buffer(int fd)
 				 sizeof(size));
 }
 
-/* a simulator's devices: the kernel says nothing of them */
 enum ibc__where ibc__watch_where(void)
 {
 	const char *sysfs = ibc__backend->sysfs_path();
@@ -199,6 +200,17 @@ enum ibc__where ibc__watch_where(void)
 							     IBC_WHERE_UNKNOWN;
 	return fs.f_type == SYSFS_MAGIC ? IBC_WHERE_KERNEL :
 					  IBC_WHERE_SIMULATED;
+}
+
+/* true: @source, which tells of the kernel's devices, is put off */
+bool ibc__watch_needless(struct ibc_registry *reg, struct ibc__source *source)
+{
+	if (reg->where != IBC_WHERE_SIMULATED || reg->had_kernels)
+		return false;
+	ibc__watch_absent(source, "the devices are a simulator's, of which the "
+				  "kernel tells nothing");
+	source->later = true;
+	return true;
 }
 
 static int open_source(struct ibc_registry *reg, unsigned int n)
@@ -221,6 +233,7 @@ int ibc__watch_open(struct ibc_registry *reg)
 	int error = 0;
 
 	choose(&choice, secure_getenv("IBC_SOURCES"));
+	reg->where = ibc__watch_where();
 	for (i = 0; i < IBC_NUM_SOURCES && !error; i++) {
 		reg->sources[i].ops = all_ops[i];
 		if (choice.on[i]) {
@@ -251,7 +264,7 @@ void ibc__watch_close(struct ibc_registry *reg)
 }
 
 /*
- * There are devices: what had found no RDMA in the kernel may work now. What
+ * The kernel has devices: what it tells of them has been put off until now. What
  * fails now is no error of anybody's, and another period for the clock.
  */
 static void open_again(struct ibc_registry *reg)
@@ -263,6 +276,11 @@ static void open_again(struct ibc_registry *reg)
 		if (!reg->sources[i].later)
 			continue;
 		(void)open_source(reg, i);
+		if (reg->sources[i].fd >= 0) {
+			/* it is silent of what was before */
+			reg->heard = reg->scan_begun;
+			ibc__kick(&reg->scan_job);
+		}
 		ibc__log(reg, IBC_LOG_DEBUG, "source %s: %s (%s)",
 			 all_ops[i]->name,
 			 ibc__source_state_name(reg->sources[i].state),
@@ -362,12 +380,36 @@ void ibc__watch_index(struct ibc_registry *reg, enum ibc__by by, int index,
 	ibc__hint(reg, by, false);
 }
 
-/* lock held: a list was applied; did it have devices? */
-void ibc__watch_scanned(struct ibc_registry *reg, bool devices)
+static bool is_simulated(struct ibv_device *device, const char *directory)
 {
-	if (devices && !reg->had_devices)
+	const char *path = ibc__backend->get_device_path(device);
+	size_t len = strlen(directory);
+
+	return strncmp(path, directory, len) == 0 && path[len] == '/';
+}
+
+/* are there any of the kernel's? */
+static bool has_kernels(struct ibc_registry *reg, const struct ibc__list *list)
+{
+	const char *directory = ibc__backend->sysfs_path();
+	int i;
+
+	if (reg->where != IBC_WHERE_SIMULATED || !directory)
+		return list->num > 0;
+	for (i = 0; i < list->num; i++)
+		if (!is_simulated(list->devices[i], directory))
+			return true;
+	return false;
+}
+
+/* lock held: the list was applied */
+void ibc__watch_scanned(struct ibc_registry *reg, const struct ibc__list *list)
+{
+	bool had_kernels = reg->had_kernels;
+
+	reg->had_kernels = has_kernels(reg, list);
+	if (reg->had_kernels && !had_kernels)
 		open_again(reg);
-	reg->had_devices = devices;
 	if (ibc__watch_active(reg, IBC_SOURCE_TIMER))
 		ibc__scan_at(reg, ibc__now() + reg->scan_period);
 }

@@ -15,6 +15,7 @@
 
 struct ibc_device;
 struct ibc_registry;
+struct ibc__list;
 struct ibc__source;
 
 enum ibc__source_state {
@@ -23,6 +24,9 @@ enum ibc__source_state {
 	IBC_SOURCE_FAILED,
 	IBC_SOURCE_ACTIVE,
 };
+
+/* whose the devices are; UNKNOWN: it could not be found out */
+enum ibc__where { IBC_WHERE_KERNEL, IBC_WHERE_SIMULATED, IBC_WHERE_UNKNOWN };
 
 /* who told: a source, or one of the last two, which are none */
 enum ibc__by {
@@ -50,7 +54,7 @@ struct ibc__source {
 	const struct ibc__source_ops *ops;
 	enum ibc__source_state state;
 	bool trusted; /* no rescan by the clock is needed beside it */
-	bool later;   /* absent, but it may work once there are devices */
+	bool later;   /* absent, but not once the kernel has devices */
 	int fd;
 	int watches[3]; /* inotify */
 	uint64_t hints, false_hints;
@@ -66,6 +70,7 @@ extern const struct ibc__source_ops ibc__source_async;
 extern const struct ibc__source_ops ibc__source_probe;
 extern const struct ibc__source_ops ibc__source_timer;
 
+enum ibc__where ibc__watch_where(void);
 int ibc__watch_open(struct ibc_registry *reg);
 void ibc__watch_close(struct ibc_registry *reg);
 bool ibc__watch_active(struct ibc_registry *reg, enum ibc__by by);
@@ -76,12 +81,9 @@ void ibc__watch_index(struct ibc_registry *reg, enum ibc__by by, int index,
 		      bool gone);
 void ibc__watch_absent(struct ibc__source *source, const char *why);
 int ibc__watch_failed(struct ibc__source *source, const char *what, int error);
-void ibc__watch_scanned(struct ibc_registry *reg, bool devices);
+bool ibc__watch_needless(struct ibc_registry *reg, struct ibc__source *source);
+void ibc__watch_scanned(struct ibc_registry *reg, const struct ibc__list *list);
 void ibc__watch_buffer(int fd);
-/* whose the devices are; UNKNOWN: it could not be found out */
-enum ibc__where { IBC_WHERE_KERNEL, IBC_WHERE_SIMULATED, IBC_WHERE_UNKNOWN };
-
-enum ibc__where ibc__watch_where(void);
 void ibc__watch_distrust(struct ibc_registry *reg, struct ibc__source *source);
 const char *ibc__by_name(enum ibc__by by);
 const char *ibc__source_state_name(enum ibc__source_state state);

@@ -67,12 +67,12 @@ static bool watch_nodes(struct ibc__source *source)
 }
 
 /* the same */
-static bool watch_class(struct ibc__source *source)
+static bool watch_class(struct ibc_registry *reg, struct ibc__source *source)
 {
 	char path[PATH_MAX];
 
 	source->watches[WATCH_CLASS] = -1;
-	if (ibc__watch_where() == IBC_WHERE_KERNEL)
+	if (reg->where == IBC_WHERE_KERNEL)
 		return true;
 	snprintf(path, sizeof(path), "%s/class/infiniband_verbs",
 		 ibc__backend->sysfs_path());
@@ -87,14 +87,14 @@ static void not_watched(struct ibc__source *source, const char *what, int error)
 }
 
 /* @class_error, @nodes_error: why they are not watched, or 0 */
-static void judge(struct ibc__source *source, int class_error, int nodes_error)
+static void judge(struct ibc_registry *reg, struct ibc__source *source,
+		  int class_error, int nodes_error)
 {
-	enum ibc__where where = ibc__watch_where();
 	bool of_class = source->watches[WATCH_CLASS] >= 0;
 
-	source->trusted = of_class || where == IBC_WHERE_KERNEL;
+	source->trusted = of_class || reg->where == IBC_WHERE_KERNEL;
 	/* asked last, and only where it matters: it reads a list of mounts */
-	if (source->trusted && where != IBC_WHERE_SIMULATED)
+	if (source->trusted && reg->where != IBC_WHERE_SIMULATED)
 		source->trusted = !nodes_error &&
 				  source->watches[WATCH_DEV] >= 0 &&
 				  on_devtmpfs("/dev");
@@ -113,7 +113,8 @@ static void judge(struct ibc__source *source, int class_error, int nodes_error)
 /* a simulator's directory went; it may be there again */
 static void class_went(struct ibc_registry *reg, struct ibc__source *source)
 {
-	watch_class(source);
+	reg->where = ibc__watch_where();
+	watch_class(reg, source);
 	if (source->watches[WATCH_CLASS] < 0) {
 		snprintf(source->why, sizeof(source->why),
 			 "the directory of the devices went");
@@ -127,8 +128,8 @@ static void nodes_came(struct ibc_registry *reg, struct ibc__source *source)
 {
 	int error = watch_nodes(source) ? 0 : errno;
 
-	if (!error || !source->trusted ||
-	    ibc__watch_where() == IBC_WHERE_SIMULATED)
+	reg->where = ibc__watch_where();
+	if (!error || !source->trusted || reg->where == IBC_WHERE_SIMULATED)
 		return;
 	not_watched(source, "/dev/infiniband", error);
 	ibc__watch_distrust(reg, source);
@@ -157,11 +158,11 @@ static int open_inotify(struct ibc_registry *reg, struct ibc__source *source)
 	source->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (source->fd < 0)
 		return no_instance(reg, source, errno);
-	class_error = watch_class(source) ? 0 : errno;
+	class_error = watch_class(reg, source) ? 0 : errno;
 	nodes_error = watch_nodes(source) ? 0 : errno;
 	watch(source, WATCH_DEV, "/dev", dev_events);
 	error = errno;
-	judge(source, class_error, nodes_error);
+	judge(reg, source, class_error, nodes_error);
 	if (source->watches[WATCH_DEV] < 0 && !source->trusted)
 		return ibc__watch_failed(
 			source,

@@ -235,7 +235,8 @@ static int open_netlink(struct ibc_registry *reg, struct ibc__source *source)
 	struct modes modes = {};
 	int error;
 
-	(void)reg;
+	if (ibc__watch_needless(reg, source))
+		return 0;
 	source->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
 			    NETLINK_RDMA);
 	if (source->fd < 0 && errno == EPROTONOSUPPORT) {

@@ -70,11 +70,12 @@ static int bind_socket(int fd)
 
 static int open_uevent(struct ibc_registry *reg, struct ibc__source *source)
 {
-	enum answer sends = kernel_sends_here();
-	enum ibc__where where = ibc__watch_where();
+	enum answer sends;
 	int error;
 
-	(void)reg;
+	if (ibc__watch_needless(reg, source))
+		return 0;
+	sends = kernel_sends_here();
 	if (sends == NO) {
 		ibc__watch_absent(source,
 				  "the kernel sends none to this network "
@@ -89,13 +90,13 @@ static int open_uevent(struct ibc_registry *reg, struct ibc__source *source)
 	if (error)
 		return ibc__watch_failed(source, "bind", error);
 	source->state = IBC_SOURCE_ACTIVE;
-	source->trusted = sends == YES && where == IBC_WHERE_KERNEL;
+	source->trusted = sends == YES && reg->where == IBC_WHERE_KERNEL;
 	snprintf(source->why, sizeof(source->why), "kernel uevents%s",
-		 source->trusted	      ? "" :
-		 where == IBC_WHERE_SIMULATED ? ", but the devices are not in "
-						"its sysfs" :
-						", but maybe none are sent "
-						"here");
+		 source->trusted ?
+			 "" :
+		 reg->where == IBC_WHERE_SIMULATED ?
+			 ", but there are a simulator's devices, too" :
+			 ", but maybe none are sent here");
 	return 0;
 }
 

@@ -563,23 +563,20 @@ static void g20_uevents_are_trusted_only_for_sure(void **state)
 /* a simulator's devices are found by the clock, if not by inotify */
 static void g20_where_the_devices_are_may_stay_unknown(void **state)
 {
-	unsigned int i;
-
 	(void)state;
-	for (i = 1; i <= 4; i++) {
-		h_close(h_reg);
-		setenv("IBC_SOURCES", "uevent,inotify,timer", 1);
-		inject(INJECT_STATFS, i, INJECT_LASTING, EIO);
-		h_reg = h_open(NULL);
-		inject_nothing();
-		unsetenv("IBC_SOURCES");
-		begin_life();
-		fake_add("soft0", 0x11);
-		assert_int_equal(ibc_register_client(h_reg, &life.client), 0);
-		fake_remove("soft0", FAKE_WAIT);
-		wait_for(get(&life.gones) == 1);
-		assert_int_equal(ibc_unregister_client(&life.client), 0);
-	}
+	h_close(h_reg);
+	setenv("IBC_SOURCES", "uevent,inotify,timer", 1);
+	inject(INJECT_STATFS, 1, INJECT_LASTING, EIO);
+	h_reg = h_open(NULL);
+	assert_true(inject_hit());
+	inject_nothing();
+	unsetenv("IBC_SOURCES");
+	begin_life();
+	fake_add("soft0", 0x11);
+	assert_int_equal(ibc_register_client(h_reg, &life.client), 0);
+	fake_remove("soft0", FAKE_WAIT);
+	wait_for(get(&life.gones) == 1);
+	assert_int_equal(ibc_unregister_client(&life.client), 0);
 }
 
 /* as if the kernel said: there is /dev/infiniband now */

@@ -257,6 +257,120 @@ static void uevents_do_not_stand_in_for_a_simulators_directory(void **state)
 	expect_state("timer", "active");
 	reopen("uevent,inotify,timer", none);
 	expect_state("timer", "absent");
+	expect_state("uevent", "absent");
+	assert_int_equal(h_reg->sources[IBC_SOURCE_UEVENT].fd, -1);
+	rec_init(&a, "a", 0);
+	fake_add("soft0", 0x11);
+	rec_register(&a);
+	expect_state("uevent", "absent");
+	rec_unregister(&a);
+}
+
+/* ---- a simulator's devices, and one of the kernel's beside them ---- */
+
+static struct ibc__backend mixed;
+static const struct ibc__backend *plain;
+
+static const char *path_of(struct ibv_device *device)
+{
+	if (strcmp(plain->get_device_name(device), "real0") == 0)
+		return "/sys/class/infiniband/real0";
+	return plain->get_device_path(device);
+}
+
+/* nothing is opened: what is opened needs a list of its own */
+static void reopen_mixed(const char *sources)
+{
+	const struct ibc_registry_attr attr = { .flags = IBC_REGISTRY_NO_OPEN };
+
+	h_close(h_reg);
+	plain = ibc__backend;
+	mixed = *plain;
+	mixed.get_device_path = path_of;
+	ibc__backend = &mixed;
+	h_reg = h_open(&attr);
+	reopen(sources, attr);
+	rec_init(&a, "a", 0);
+	rec_register(&a);
+}
+
+static void end_mixed(void)
+{
+	rec_unregister(&a);
+	ibc__backend = plain;
+}
+
+/*
+ * Uevents are heard, then. What happened after the list that had it, and before
+ * that, is found by a list that is read once more.
+ */
+static void a_device_of_the_kernel_beside_a_simulators(void **state)
+{
+	unsigned int lists;
+
+	(void)state;
+	reopen_mixed("uevent");
+	fake_add("soft0", 0x11);
+	h_fence();
+	expect_state("uevent", "absent");
+	lists = fake_calls(FAKE_LIST);
+	fake_add("real0", 0x22);
+	assert_int_equal(ibc_rescan(h_reg), 0);
+	wait_for(fake_calls(FAKE_LIST) == lists + 2);
+	expect_state("uevent", "active");
+	assert_false(h_reg->sources[IBC_SOURCE_UEVENT].trusted);
+	end_mixed();
+}
+
+/* the first one is enough, and it stays as it is when that goes */
+static void another_one_of_the_kernel_changes_nothing(void **state)
+{
+	unsigned int lists;
+	int fd;
+
+	(void)state;
+	reopen_mixed("uevent");
+	fake_add("real0", 0x11);
+	h_fence();
+	fd = h_reg->sources[IBC_SOURCE_UEVENT].fd;
+	assert_true(fd >= 0);
+	fake_remove("real0", FAKE_WAIT);
+	h_fence();
+	lists = fake_calls(FAKE_LIST);
+	fake_add("real0", 0x22);
+	h_fence();
+	assert_int_equal(fake_calls(FAKE_LIST), lists + 1);
+	assert_int_equal(h_reg->sources[IBC_SOURCE_UEVENT].fd, fd);
+	end_mixed();
+}
+
+static bool silent(void)
+{
+	bool is;
+
+	ibc__lock(h_reg);
+	is = ibc__watch_silent(h_reg, h_reg->scan_applied);
+	ibc__unlock(h_reg);
+	return is;
+}
+
+/* of what was before it was opened a source is silent whatever happened */
+static void what_was_opened_late_confirms_no_earlier_list(void **state)
+{
+	(void)state;
+	reopen_mixed("uevent");
+	ibc__lock(h_reg);
+	h_reg->where = IBC_WHERE_KERNEL; /* a simulator's devices went */
+	ibc__unlock(h_reg);
+	fake_add("real0", 0x11);
+	assert_int_equal(ibc_rescan(h_reg), 0);
+	expect_state("uevent", "active");
+	if (h_reg->sources[IBC_SOURCE_UEVENT].trusted) {
+		assert_false(silent());
+		h_fence();
+		assert_true(silent());
+	}
+	end_mixed();
 }
 
 #ifndef IBC_ON_SOFTVERBS
@@ -406,6 +520,9 @@ int main(void)
 		IN_MANUAL(an_interval_is_kept_beside_other_sources),
 		IN_ALL(a_quiet_process_arms_no_timer),
 		IN_MANUAL(uevents_do_not_stand_in_for_a_simulators_directory),
+		IN_ALL(a_device_of_the_kernel_beside_a_simulators),
+		IN_ALL(another_one_of_the_kernel_changes_nothing),
+		IN_MANUAL(what_was_opened_late_confirms_no_earlier_list),
 #ifndef IBC_ON_SOFTVERBS
 		IN_ALL(the_clock_takes_over_from_a_directory_that_went),
 		IN_ALL(a_directory_that_returned_is_watched_again),

@@ -358,6 +358,11 @@ static const char *sysfs_path(void)
 	return sysfs[0] ? sysfs : NULL;
 }
 
+static const char *get_device_path(struct ibv_device *ibv)
+{
+	return device_of(ibv)->ibv.ibdev_path;
+}
+
 static const struct ibc__backend fake_backend = {
 	.get_device_list = get_device_list,
 	.free_device_list = free_device_list,
@@ -373,6 +378,7 @@ static const struct ibc__backend fake_backend = {
 	.ack_async_event = ack_async_event,
 	.get_srq_num = get_srq_num,
 	.sysfs_path = sysfs_path,
+	.get_device_path = get_device_path,
 };
 
 /* ---- what tests do ---- */
@@ -462,6 +468,8 @@ int fake_add_as(const char *name, uint64_t guid, int index, const char *node)
 	dev->index = index == INT_MIN ? next_index++ : index;
 	snprintf(dev->ibv.name, sizeof(dev->ibv.name), "%s", name);
 	snprintf(dev->name, sizeof(dev->name), "%s", name);
+	snprintf(dev->ibv.ibdev_path, sizeof(dev->ibv.ibdev_path),
+		 "%.128s/class/infiniband/%s", sysfs, name);
 	if (node)
 		snprintf(dev->ibv.dev_name, sizeof(dev->ibv.dev_name), "%s",
 			 node);
