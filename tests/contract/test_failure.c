@@ -209,13 +209,34 @@ static void g20_no_inotify_instance_left_is_no_error(void **state)
 	assert_int_equal(ibc_close(reg), 0);
 }
 
+static struct ibc__backend in_sysfs;
+
+static const char *real_sysfs(void)
+{
+	return "/sys";
+}
+
+/* as if the devices were the kernel's own; @sources beside the clock */
+static void reopen_in_sysfs(const char *sources)
+{
+	h_close(h_reg);
+	in_sysfs = *ibc__backend;
+	in_sysfs.sysfs_path = real_sysfs;
+	ibc__backend = &in_sysfs;
+	setenv("IBC_SOURCES", sources, 1);
+	h_reg = h_open(NULL);
+	unsetenv("IBC_SOURCES");
+}
+
 /* uevents were lost: the list is read, with names */
 static void g20_overrun_of_the_uevent_socket_means_rescan(void **state)
 {
 	struct ibc_stats before;
-	struct ibc__source *source = &h_reg->sources[IBC_SOURCE_UEVENT];
+	struct ibc__source *source;
 
 	(void)state;
+	reopen_in_sysfs("uevent");
+	source = &h_reg->sources[IBC_SOURCE_UEVENT];
 	if (source->fd < 0) {
 		skip(); /* none to lose, in this network namespace */
 		return;
@@ -499,25 +520,6 @@ static void g20_a_guid_that_cannot_be_read_is_no_other_device(void **state)
 }
 
 /* ---- which sources are to be trusted, where that cannot be found out ---- */
-
-static struct ibc__backend in_sysfs;
-
-static const char *real_sysfs(void)
-{
-	return "/sys";
-}
-
-/* as if the devices were the kernel's own; @sources beside the clock */
-static void reopen_in_sysfs(const char *sources)
-{
-	h_close(h_reg);
-	in_sysfs = *ibc__backend;
-	in_sysfs.sysfs_path = real_sysfs;
-	ibc__backend = &in_sysfs;
-	setenv("IBC_SOURCES", sources, 1);
-	h_reg = h_open(NULL);
-	unsetenv("IBC_SOURCES");
-}
 
 static bool clock_runs(void)
 {

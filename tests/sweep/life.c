@@ -179,6 +179,34 @@ void sweep_dump(void)
 	RETRY(dump(IBC_DUMP_TEXT));
 }
 
+/* ---- whose the devices are ---- */
+
+#ifndef IBC_ON_SOFTVERBS
+static struct ibc__backend kernel;
+
+static const char *sysfs_path(void)
+{
+	return "/sys";
+}
+
+static const char *path_in_sysfs(struct ibv_device *device)
+{
+	(void)device;
+	return "/sys/class/infiniband/soft";
+}
+
+static void place_devices(const struct life *life)
+{
+	if (life->devices == IN_SIMULATOR)
+		return;
+	kernel = *ibc__backend;
+	kernel.get_device_path = path_in_sysfs;
+	if (life->devices == IN_KERNEL)
+		kernel.sysfs_path = sysfs_path;
+	ibc__backend = &kernel;
+}
+#endif
+
 /* ---- the whole of it ---- */
 
 static void begin(const struct life *life, enum h_mode mode,
@@ -192,6 +220,7 @@ static void begin(const struct life *life, enum h_mode mode,
 	fake_start();
 #ifndef IBC_ON_SOFTVERBS
 	inject_backend();
+	place_devices(life);
 #endif
 	ibc_set_log(sink, NULL);
 }

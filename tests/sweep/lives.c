@@ -436,11 +436,11 @@ static void live_with_status(void)
 }
 
 const struct life sweep_lives[] = {
-	{ "data", live_with_data, false },
-	{ "events", live_with_events, false },
-	{ "hotplug", live_with_hotplug, false },
-	{ "failures", live_with_failures, true },
-	{ "status", live_with_status, false },
+	{ "data", live_with_data, false, IN_KERNEL },
+	{ "events", live_with_events, false, IN_KERNEL_TOO },
+	{ "hotplug", live_with_hotplug, false, IN_SIMULATOR },
+	{ "failures", live_with_failures, true, IN_SIMULATOR },
+	{ "status", live_with_status, false, IN_SIMULATOR },
 };
 const unsigned int sweep_num_lives =
 	sizeof(sweep_lives) / sizeof(sweep_lives[0]);

@@ -21,6 +21,8 @@ struct life {
 	const char *name;
 	void (*live)(void);
 	bool tolerant; /* of a removal that nobody asked for */
+	/* the fake devices, so that the kernel's own sources are opened, too */
+	enum { IN_SIMULATOR, IN_KERNEL, IN_KERNEL_TOO } devices;
 };
 
 extern const struct life sweep_lives[];
