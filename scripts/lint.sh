@@ -24,7 +24,7 @@ check_clang_format() {
 	fi
 	mkdir -p "$BUILD/log"
 	if (cd "$TOP" && c_files |
-	    xargs -r "$clang_format" --dry-run -Werror --style=file) \
+	    xargs -r -n 50 -P "$(nproc)" "$clang_format" --dry-run -Werror --style=file) \
 		>"$BUILD/log/format.log" 2>&1; then
 		count 1 0 0
 	else
@@ -47,31 +47,28 @@ source_files() {
 check_spdx() {
 	local file bad=0
 	while read -r file; do
-		head -n 5 "$TOP/$file" |
-			grep -q 'SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB' ||
-			{ warn "$file: no SPDX line in its first five"; bad=1; }
-	done < <(source_files)
+		warn "$file: no SPDX line in its first five"
+		bad=1
+	done < <(cd "$TOP" && source_files | xargs -r -d '\n' awk '
+		FNR == 1 { if (file && !said) print file; file = FILENAME; said = 0 }
+		/SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB/ { said = 1 }
+		FNR == 5 { nextfile }
+		END { if (file && !said) print file }')
 	count $((1 - bad)) $bad 0
 }
 
 warn_long_files() {
 	local file lines
-	while read -r file; do
-		lines=$(wc -l <"$TOP/$file")
-		[ "$lines" -le 500 ] ||
-			warn "warning: $file has $lines lines; more than one" \
-				"concept?"
-	done < <(source_files)
+	while read -r lines file; do
+		warn "warning: $file has $lines lines; more than one concept?"
+	done < <(cd "$TOP" && source_files | xargs -r -d '\n' wc -l |
+		awk '$1 > 500 && $2 != "total"')
 }
 
 shell_files() {
-	local file
-	source_files | while read -r file; do
-		if [[ $file == *.@(sh|bash) ]] ||
-		   head -n 1 "$TOP/$file" | grep -q '^#!/bin/bash'; then
-			echo "$file"
-		fi
-	done
+	source_files | (cd "$TOP" && xargs -r -d '\n' awk '
+		/^#!\/bin\/bash/ || FILENAME ~ /\.(sh|bash)$/ { print FILENAME }
+		{ nextfile }')
 }
 
 check_shell() {
@@ -79,7 +76,8 @@ check_shell() {
 		skip shellcheck "not installed"
 		return 0
 	fi
-	if (cd "$TOP" && shell_files | xargs -r shellcheck -x -S warning); then
+	if (cd "$TOP" && shell_files |
+	    xargs -r -n 8 -P "$(nproc)" shellcheck -x -S warning); then
 		count 1 0 0
 	else
 		count 0 1 0
