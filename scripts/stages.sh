@@ -21,6 +21,14 @@ left_out() {
 	echo "$words"
 }
 
+# turn N: which of N parts of a stage it is, after each commit another one. With
+# --long all are.
+turn() {
+	local commits
+	commits=$(git -C "$TOP" rev-list --count HEAD 2>/dev/null) || commits=0
+	echo $((commits % $1))
+}
+
 # What each stage needs installed.
 stage_groups() {
 	case $1 in
@@ -53,9 +61,11 @@ stage_build_gcc() {
 	count 1 0 0
 }
 
+# For the warnings, which clang has before it optimises; nothing of it is run.
 stage_build_clang() {
 	build_tree clang -DCMAKE_C_COMPILER=clang -DIBC_WERROR=ON \
-		-DIBC_BUILD_MAN=OFF || return 1
+		-DIBC_BUILD_MAN=OFF -DCMAKE_BUILD_TYPE=Debug \
+		-DCMAKE_C_FLAGS_DEBUG=-O0 || return 1
 	count 1 0 0
 }
 
@@ -97,13 +107,12 @@ stage_model() {
 }
 
 # Mistakes made in the library on purpose: each must have its test fail. A third of
-# them, which is another one after the next commit; with --long all.
+# them, in turn.
 stage_mutants() {
 	local log=$BUILD/log/mutants.log part=0/1
 	build_gcc || return 1
 	mkdir -p "$BUILD/log"
-	[ "${IBC_LONG:-}" = 1 ] ||
-		part=$(git -C "$TOP" rev-list --count HEAD 2>/dev/null || echo 0)/3
+	[ "${IBC_LONG:-}" = 1 ] || part=$(turn 3)/3
 	"$TOP/tests/mutants/run" -p "$part" "$BUILD/release" >"$log" 2>&1 \
 		</dev/null || true
 	grep -v '^caught: ' "$log" | sed 's/^/   /'
@@ -116,7 +125,8 @@ stage_mutants() {
 sanitized() {
 	local stage=$1
 	# shellcheck disable=SC2034 # run_ctest uses it
-	local ctest_options=(-LE "$(left_out timing | tr ' ' '|')")
+	local ctest_options=(-LE "$(left_out timing | tr ' ' '|')"
+		-j "$(($(nproc) * 3 / 2))") # they compute more than they wait
 	build_sanitized "$1" "$2" || return 1
 	shift 2
 	run_ctest "$stage" "$BUILD/$stage" "$@"
@@ -174,16 +184,20 @@ show_torture() {
 }
 
 # The same tests as unit, as another directory for ctest: each program of the
-# build behind valgrind, with time for it. Scripts are not programs.
+# build behind valgrind, with time for it. Scripts are not programs. Half of them, in
+# turn: most of what it finds AddressSanitizer does, too.
 stage_valgrind() {
-	local dir=$BUILD/valgrind
+	local dir=$BUILD/valgrind of=2
 	# it computes more than it waits
 	# shellcheck disable=SC2034 # run_ctest uses it
 	local ctest_options=(-j "$(($(nproc) * 3 / 2))")
 	build_gcc || return 1
 	mkdir -p "$dir"
+	[ "${IBC_LONG:-}" != 1 ] || of=1
 	(cd "$BUILD/release" && ctest --show-only=json-v1) |
-		jq -r -L "$TOP/scripts" --arg bin "$BUILD/release/" -f "$TOP/scripts/valgrind.jq" \
+		jq -r -L "$TOP/scripts" --arg bin "$BUILD/release/" \
+			--argjson of "$of" --argjson turn "$(turn "$of")" \
+			-f "$TOP/scripts/valgrind.jq" \
 		>"$dir/CTestTestfile.cmake" || return 1
 	run_ctest valgrind "$dir"
 }

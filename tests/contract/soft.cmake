@@ -24,7 +24,7 @@ function(on_soft target)
 	target_link_libraries(${target} PRIVATE ibc-soft ${CMAKE_DL_LIBS})
 	add_dependencies(${target} softverbs-preload softverbs-cmd)
 	add_test(NAME ${target} COMMAND ${target})
-	set(environment "${IBC_TEST_ENVIRONMENT}" "LD_PRELOAD=${SOFT_PRELOAD}"
+	set(environment "${IBC_MANY_ENVIRONMENT}" "LD_PRELOAD=${SOFT_PRELOAD}"
 		"SOFTVERBS_COMMAND=$<TARGET_FILE:softverbs-cmd>")
 	set_tests_properties(${target} PROPERTIES TIMEOUT 300
 		LABELS "soft;no-valgrind" ENVIRONMENT "${environment}")

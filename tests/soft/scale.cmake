@@ -17,7 +17,7 @@ function(soft_scale_test NAME LABELS)
 	# without the caches of malloc, what is in use is what was not freed
 	set_tests_properties(${NAME} PROPERTIES TIMEOUT 600
 		LABELS "soft;no-valgrind;${LABELS}"
-		ENVIRONMENT "${IBC_TEST_ENVIRONMENT};LD_PRELOAD=${SOFT_PRELOAD};SOFTVERBS=$<TARGET_FILE:softverbs-cmd>;GLIBC_TUNABLES=glibc.malloc.tcache_count=0")
+		ENVIRONMENT "${IBC_MANY_ENVIRONMENT};LD_PRELOAD=${SOFT_PRELOAD};SOFTVERBS=$<TARGET_FILE:softverbs-cmd>;GLIBC_TUNABLES=glibc.malloc.tcache_count=0")
 endfunction()
 
 soft_scale_program(soft_processes test_processes.c)
