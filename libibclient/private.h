@@ -339,6 +339,7 @@ struct ibc__list {
 	uint64_t mark;		     /* its number */
 	struct ibv_device **devices; /* NULL: no RDMA in this kernel */
 	int num;
+	bool outside; /* there are some that are not below sysfs_path() */
 };
 
 int ibc__scan(struct ibc_registry *reg, bool names, enum ibc__by by);

@@ -48,6 +48,7 @@ static int read_list(struct ibc__list **out, uint64_t mark)
 	}
 	if (!list->devices)
 		list->num = 0;
+	list->outside = ibc__watch_outside(list);
 	*out = list;
 	return 0;
 }

@@ -388,16 +388,14 @@ static bool is_simulated(struct ibv_device *device, const char *directory)
 	return strncmp(path, directory, len) == 0 && path[len] == '/';
 }
 
-/* are there any of the kernel's? */
-static bool has_kernels(struct ibc_registry *reg, const struct ibc__list *list)
+/* no lock held: if that is a simulator's directory, are there any of the kernel's? */
+bool ibc__watch_outside(const struct ibc__list *list)
 {
 	const char *directory = ibc__backend->sysfs_path();
 	int i;
 
-	if (reg->where != IBC_WHERE_SIMULATED || !directory)
-		return list->num > 0;
 	for (i = 0; i < list->num; i++)
-		if (!is_simulated(list->devices[i], directory))
+		if (!directory || !is_simulated(list->devices[i], directory))
 			return true;
 	return false;
 }
@@ -407,7 +405,8 @@ void ibc__watch_scanned(struct ibc_registry *reg, const struct ibc__list *list)
 {
 	bool had_kernels = reg->had_kernels;
 
-	reg->had_kernels = has_kernels(reg, list);
+	reg->had_kernels = reg->where == IBC_WHERE_SIMULATED ? list->outside :
+							       list->num > 0;
 	if (reg->had_kernels && !had_kernels)
 		open_again(reg);
 	if (ibc__watch_active(reg, IBC_SOURCE_TIMER))

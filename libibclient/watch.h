@@ -82,6 +82,7 @@ void ibc__watch_index(struct ibc_registry *reg, enum ibc__by by, int index,
 void ibc__watch_absent(struct ibc__source *source, const char *why);
 int ibc__watch_failed(struct ibc__source *source, const char *what, int error);
 bool ibc__watch_needless(struct ibc_registry *reg, struct ibc__source *source);
+bool ibc__watch_outside(const struct ibc__list *list);
 void ibc__watch_scanned(struct ibc_registry *reg, const struct ibc__list *list);
 void ibc__watch_buffer(int fd);
 void ibc__watch_distrust(struct ibc_registry *reg, struct ibc__source *source);
