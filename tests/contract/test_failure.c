@@ -209,20 +209,11 @@ static void g20_no_inotify_instance_left_is_no_error(void **state)
 	assert_int_equal(ibc_close(reg), 0);
 }
 
-static struct ibc__backend in_sysfs;
-
-static const char *real_sysfs(void)
-{
-	return "/sys";
-}
-
 /* as if the devices were the kernel's own; @sources beside the clock */
 static void reopen_in_sysfs(const char *sources)
 {
 	h_close(h_reg);
-	in_sysfs = *ibc__backend;
-	in_sysfs.sysfs_path = real_sysfs;
-	ibc__backend = &in_sysfs;
+	fake_in_sysfs();
 	setenv("IBC_SOURCES", sources, 1);
 	h_reg = h_open(NULL);
 	unsetenv("IBC_SOURCES");

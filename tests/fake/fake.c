@@ -363,6 +363,11 @@ static const char *get_device_path(struct ibv_device *ibv)
 	return device_of(ibv)->ibv.ibdev_path;
 }
 
+static const char *kernel_sysfs(void)
+{
+	return "/sys";
+}
+
 static const struct ibc__backend fake_backend = {
 	.get_device_list = get_device_list,
 	.free_device_list = free_device_list,
@@ -424,6 +429,15 @@ static bool complain(bool bad, const char *what)
 	if (bad)
 		fprintf(stderr, "fake: %s\n", what);
 	return !bad;
+}
+
+void fake_in_sysfs(void)
+{
+	static struct ibc__backend in_sysfs;
+
+	in_sysfs = *ibc__backend;
+	in_sysfs.sysfs_path = kernel_sysfs;
+	ibc__backend = &in_sysfs;
 }
 
 bool fake_stop(void)

@@ -36,6 +36,9 @@ void fake_start(void);
 /* contexts, lists and devices that are left are a failure: false, and words */
 bool fake_stop(void);
 
+/* the fakes' directory is sysfs: their devices are the kernel's own, as far as is told */
+void fake_in_sysfs(void);
+
 /*
  * What the calling thread does to softverbs' devices it does by softverbs.h from
  * now on, within the process, and not by a command for each: more of it.

@@ -182,12 +182,7 @@ void sweep_dump(void)
 /* ---- whose the devices are ---- */
 
 #ifndef IBC_ON_SOFTVERBS
-static struct ibc__backend kernel;
-
-static const char *sysfs_path(void)
-{
-	return "/sys";
-}
+static struct ibc__backend beside;
 
 static const char *path_in_sysfs(struct ibv_device *device)
 {
@@ -197,13 +192,13 @@ static const char *path_in_sysfs(struct ibv_device *device)
 
 static void place_devices(const struct life *life)
 {
-	if (life->devices == IN_SIMULATOR)
-		return;
-	kernel = *ibc__backend;
-	kernel.get_device_path = path_in_sysfs;
 	if (life->devices == IN_KERNEL)
-		kernel.sysfs_path = sysfs_path;
-	ibc__backend = &kernel;
+		fake_in_sysfs();
+	if (life->devices != IN_KERNEL_TOO)
+		return;
+	beside = *ibc__backend;
+	beside.get_device_path = path_in_sysfs;
+	ibc__backend = &beside;
 }
 #endif
 

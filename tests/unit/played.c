@@ -9,7 +9,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "backend.h"
 #include "played.h"
 
 int played_fd = -1;
@@ -17,20 +16,10 @@ int played_fd = -1;
 static struct message queue[PLAYED_QUEUE];
 static unsigned int queued, taken;
 
-static struct ibc__backend backend;
-
-static const char *sysfs_path(void)
-{
-	return "/sys";
-}
-
 void played_reset(void)
 {
 	played_fd = -1;
 	queued = taken = 0;
-	backend = *ibc__backend;
-	backend.sysfs_path = sysfs_path;
-	ibc__backend = &backend;
 }
 
 int played_open(void)

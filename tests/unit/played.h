@@ -15,7 +15,6 @@
 
 extern int played_fd; /* -1: not open */
 
-/* after fake_start(): the devices are in the kernel's sysfs */
 void played_reset(void);
 int played_open(void);
 void played_send(struct message m);

@@ -141,13 +141,14 @@ static int setup(void **state)
 {
 	(void)state;
 	memset(&kernel, 0, sizeof(kernel));
+	played_reset();
 	kernel.initial = kernel.answers = true;
 	begin(&kernel.answer, SYS_GET);
 	put_u8(&kernel.answer, NETNS_MODE, 1);
 	put_u8(&kernel.answer, MONITOR_MODE, 1);
 	end(&kernel.answer);
 	fake_start();
-	played_reset();
+	fake_in_sysfs();
 	fake_add("soft0", 0x1111);
 	fake_add("soft1", 0x2222);
 	soft0 = NULL;

@@ -101,8 +101,9 @@ static void watch_devices(void)
 static int setup(void **state)
 {
 	(void)state;
-	fake_start();
 	played_reset();
+	fake_start();
+	fake_in_sysfs();
 	fake_add("soft0", 0x1111);
 	soft0 = NULL;
 	return 0;
