@@ -128,8 +128,10 @@ static void nodes_came(struct ibc_registry *reg, struct ibc__source *source)
 {
 	int error = watch_nodes(source) ? 0 : errno;
 
+	if (!error || !source->trusted)
+		return;
 	reg->where = ibc__watch_where();
-	if (!error || !source->trusted || reg->where == IBC_WHERE_SIMULATED)
+	if (reg->where == IBC_WHERE_SIMULATED)
 		return;
 	not_watched(source, "/dev/infiniband", error);
 	ibc__watch_distrust(reg, source);
