@@ -29,6 +29,9 @@ turn() {
 	echo $((commits % $1))
 }
 
+# for ctest, where tests compute more than they wait
+computing=(-j "$(($(nproc) * 3 / 2))")
+
 # What each stage needs installed.
 stage_groups() {
 	case $1 in
@@ -125,8 +128,7 @@ stage_mutants() {
 sanitized() {
 	local stage=$1
 	# shellcheck disable=SC2034 # run_ctest uses it
-	local ctest_options=(-LE "$(left_out timing | tr ' ' '|')"
-		-j "$(($(nproc) * 3 / 2))") # they compute more than they wait
+	local ctest_options=(-LE "$(left_out timing | tr ' ' '|')" "${computing[@]}")
 	build_sanitized "$1" "$2" || return 1
 	shift 2
 	run_ctest "$stage" "$BUILD/$stage" "$@"
@@ -188,9 +190,8 @@ show_torture() {
 # turn: most of what it finds AddressSanitizer does, too.
 stage_valgrind() {
 	local dir=$BUILD/valgrind of=2
-	# it computes more than it waits
 	# shellcheck disable=SC2034 # run_ctest uses it
-	local ctest_options=(-j "$(($(nproc) * 3 / 2))")
+	local ctest_options=("${computing[@]}")
 	build_gcc || return 1
 	mkdir -p "$dir"
 	[ "${IBC_LONG:-}" != 1 ] || of=1
