@@ -146,6 +146,11 @@ static bool settled(struct ibc_device *dev, struct ibc__client *c)
 	return ibc__slot(dev, c->id)->tried;
 }
 
+static bool waits_for(const struct wait *wait, struct ibc_device *dev)
+{
+	return dev->incarnation <= wait->newest && !settled(dev, wait->c);
+}
+
 static bool all_settled(void *arg)
 {
 	struct wait *wait = arg;
@@ -154,9 +159,19 @@ static bool all_settled(void *arg)
 	if (wait->c->dying)
 		return true;
 	TAILQ_FOREACH(dev, &wait->c->reg->devices, entry)
-		if (dev->incarnation <= wait->newest && !settled(dev, wait->c))
+		if (waits_for(wait, dev))
 			return false;
 	return true;
+}
+
+static unsigned int num_unsettled(const struct wait *wait)
+{
+	struct ibc_device *dev;
+	unsigned int num = 0;
+
+	TAILQ_FOREACH(dev, &wait->c->reg->devices, entry)
+		num += waits_for(wait, dev);
+	return num;
 }
 
 /* lock held */
@@ -167,6 +182,7 @@ static void wait_for_adds(struct ibc_registry *reg, struct ibc__client *c)
 
 	c->refs++;
 	ibc__help_open(reg);
+	ibc__linger_for_adds(c, num_unsettled(&wait));
 	ibc__wait(reg, all_settled, &wait, IBC_FOREVER);
 	ibc__client_put(c);
 }
@@ -192,10 +208,46 @@ void ibc__wait_told(struct ibc_device *dev)
 		ibc__wait(dev->reg, all_told, dev, IBC_FOREVER);
 }
 
+/* the devices' list is another job's to read */
+static int register_in_callback(struct ibc_registry *reg,
+				struct ibc_client *client)
+{
+	struct ibc__client *c;
+	int error;
+
+	ibc__lock(reg);
+	error = insert(reg, client, &c);
+	if (!error)
+		ibc__kick(&reg->scan_job);
+	ibc__unlock(reg);
+	return error;
+}
+
+/*
+ * Between the first list and the client the lock is not dropped: whoever is woken by
+ * the devices that came finds somebody to open them for.
+ */
+static int register_and_wait(struct ibc_registry *reg,
+			     struct ibc_client *client)
+{
+	struct ibc__client *c;
+	struct ibc__list *old;
+	int error;
+
+	reg->registering++;
+	error = ibc__scan_and_lock(reg, false, IBC_BY_LIBRARY, &old);
+	ibc__list_drop(reg, old);
+	if (!error)
+		error = insert(reg, client, &c);
+	if (!error)
+		wait_for_adds(reg, c);
+	reg->registering--;
+	ibc__unlock(reg);
+	return error;
+}
+
 int ibc_register_client(struct ibc_registry *reg, struct ibc_client *client)
 {
-	bool in_callback;
-	struct ibc__client *c;
 	int error = ibc__registry_check(reg);
 
 	if (!error)
@@ -204,20 +256,9 @@ int ibc_register_client(struct ibc_registry *reg, struct ibc_client *client)
 		error = ibc__registry_hears(reg);
 	if (error)
 		return error;
-	in_callback = ibc__in_callback(reg);
-	if (!in_callback) {
-		error = ibc__scan(reg, false, IBC_BY_LIBRARY);
-		if (error)
-			return error;
-	}
-	ibc__lock(reg);
-	error = insert(reg, client, &c);
-	if (!error && in_callback)
-		ibc__kick(&reg->scan_job);
-	else if (!error)
-		wait_for_adds(reg, c);
-	ibc__unlock(reg);
-	return error;
+	if (ibc__in_callback(reg))
+		return register_in_callback(reg, client);
+	return register_and_wait(reg, client);
 }
 
 /* lock held: nothing is left of the client; from here on it is its owner's */

@@ -254,9 +254,11 @@ static void poll_once(struct ibc_registry *reg, uint64_t deadline)
 	reg->leader = true;
 	reg->polling = true;
 	pthread_mutex_unlock(&reg->lock);
+	if (deadline) /* no job is ready */
+		ibc__linger(reg);
 	n = wait_for_news(reg, events, until(deadline));
 	error = errno;
-	ibc__lock(reg);
+	ibc__lock_awake(reg);
 	reg->polling = false;
 	if (n < 0 && error != EINTR && ibc__ours(reg))
 		ibc__deafen(reg, "epoll_wait", error);

@@ -16,7 +16,7 @@
  * there are as many of them at once as ever; where open_device() is the user's, that is
  * one, and he waits. What interrupts him must not interrupt an open: the
  * application's signals and cancellations wait for it, as they do for threads of
- * ours.
+ * ours. How they wait for each other is in linger.c.
  */
 #include <signal.h>
 
@@ -124,12 +124,7 @@ bool ibc__step_open(struct ibc_device *dev)
 		opened(dev, context, list);
 	else
 		open_failed(dev, error);
-	list = ibc__list_unref(list);
-	if (list) {
-		ibc__unlock(reg);
-		ibc__list_free(list);
-		ibc__lock(reg);
-	}
+	ibc__list_drop(reg, ibc__list_unref(list));
 	return true;
 }
 

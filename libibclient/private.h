@@ -138,6 +138,7 @@ struct ibc__client {
 	unsigned int active;  /* slots between add() and the end of remove() */
 	unsigned int running; /* other callbacks that run */
 	unsigned int pins;    /* data and alloc callbacks that exist */
+	atomic_uint told;     /* calls of add() that have returned */
 	bool dying, claimed;  /* unregister began; somebody waits for it */
 	bool finished;
 	void (*done)(struct ibc_client *client);
@@ -343,6 +344,8 @@ struct ibc__list {
 };
 
 int ibc__scan(struct ibc_registry *reg, bool names, enum ibc__by by);
+int ibc__scan_and_lock(struct ibc_registry *reg, bool names, enum ibc__by by,
+		       struct ibc__list **old);
 bool ibc__scan_job(struct ibc__job *job);
 void ibc__scan_at(struct ibc_registry *reg, uint64_t when);
 bool ibc__same_guid(__be64 a, __be64 b);
@@ -351,6 +354,7 @@ void ibc__hint(struct ibc_registry *reg, enum ibc__by by, bool names);
 void ibc__hint_device(struct ibc_device *dev);
 struct ibc__list *ibc__list_unref(struct ibc__list *list);
 void ibc__list_free(struct ibc__list *list);
+void ibc__list_drop(struct ibc_registry *reg, struct ibc__list *list);
 
 /* ---- registry.c, loop.c ---- */
 
@@ -375,6 +379,7 @@ struct ibc_registry {
 	uint64_t client_seq;
 	unsigned int num_ids;
 	struct ibc__devices devices; /* in the order in which they came */
+	atomic_uint registering;     /* threads in ibc_register_client() */
 	bool wanted; /* a client or an adopted context has come */
 
 	struct ibc__jobs ready;
@@ -387,7 +392,7 @@ struct ibc_registry {
 	_Atomic int epoll_fd, wake_fd, timer_fd;
 	_Atomic bool deaf;	/* see deaf.c */
 	bool pollable;		/* all three are there */
-	bool woken;		/* wake_fd is readable */
+	_Atomic bool woken;	/* wake_fd is readable */
 	bool polling;		/* the leader is in epoll_wait() */
 	bool leader;		/* somebody is to poll, or polls */
 	unsigned int followers; /* dispatchers that wait for ->work */
@@ -461,6 +466,12 @@ enum {
 int ibc__epoll_set(struct ibc_registry *reg, int op, int fd, uint32_t events,
 		   uint64_t id);
 
+/* ---- linger.c: waiting awake ---- */
+
+void ibc__linger(struct ibc_registry *reg);
+void ibc__lock_awake(struct ibc_registry *reg);
+void ibc__linger_for_adds(struct ibc__client *c, unsigned int num);
+
 /* ---- deaf.c: descriptors that the program closed under us ---- */
 
 void ibc__deafen(struct ibc_registry *reg, const char *what, int error);
@@ -526,6 +537,7 @@ void ibc__log_unlock(void);
 #define IBC_FOREVER UINT64_MAX
 
 uint64_t ibc__now(void);
+uint64_t ibc__now_us(void); /* microseconds */
 int ibc__deadline(int timeout_ms, uint64_t *deadline);
 uint64_t ibc__backoff(unsigned int failures);
 void *ibc__null(int error);

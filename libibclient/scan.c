@@ -19,6 +19,16 @@ struct ibc__list *ibc__list_unref(struct ibc__list *list)
 	return list && --list->refs == 0 ? list : NULL;
 }
 
+/* lock held; it is dropped if there is something to be freed */
+void ibc__list_drop(struct ibc_registry *reg, struct ibc__list *list)
+{
+	if (!list)
+		return;
+	ibc__unlock(reg);
+	ibc__list_free(list);
+	ibc__lock(reg);
+}
+
 /* no lock held */
 void ibc__list_free(struct ibc__list *list)
 {
@@ -179,8 +189,12 @@ static struct ibc__list *finish(struct ibc_registry *reg,
 	return ibc__list_unref(old);
 }
 
-/* no lock held: reads the list now. An errno if that cannot be done. */
-int ibc__scan(struct ibc_registry *reg, bool names, enum ibc__by by)
+/*
+ * No lock held: reads the list now. An errno if that cannot be done. It returns with the
+ * lock; *@old, or NULL, is for ibc__list_drop().
+ */
+int ibc__scan_and_lock(struct ibc_registry *reg, bool names, enum ibc__by by,
+		       struct ibc__list **old)
 {
 	struct ibc__entry *entries;
 	struct ibc__list *list = NULL;
@@ -197,9 +211,19 @@ int ibc__scan(struct ibc_registry *reg, bool names, enum ibc__by by)
 		retry(reg, names, by);
 	else
 		list = finish(reg, list, entries, mark, names, by, &error);
-	ibc__unlock(reg);
-	ibc__list_free(list);
 	free(entries);
+	*old = list;
+	return error;
+}
+
+/* the same, and all is done */
+int ibc__scan(struct ibc_registry *reg, bool names, enum ibc__by by)
+{
+	struct ibc__list *old;
+	int error = ibc__scan_and_lock(reg, names, by, &old);
+
+	ibc__unlock(reg);
+	ibc__list_free(old);
 	return error;
 }
 

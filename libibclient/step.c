@@ -88,6 +88,7 @@ static void add(struct ibc__slot *slot)
 	error = call_add(slot);
 	IBC_PROBE(add, slot->dev, ibc__client_name(slot->client), error);
 	slot->tried = true;
+	slot->client->told++;
 	if (error) {
 		add_failed(slot, error);
 	} else {

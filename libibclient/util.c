@@ -40,6 +40,14 @@ uint64_t ibc__now(void)
 	return (uint64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000 + 1;
 }
 
+uint64_t ibc__now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
 int ibc__deadline(int timeout_ms, uint64_t *deadline)
 {
 	if (timeout_ms < -1)
