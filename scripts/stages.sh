@@ -171,7 +171,7 @@ stage_torture() {
 	# not for the modules that are built beside it; the logs say how they ended
 	wait "${pids[@]}" || true
 	for tree in release asan tsan; do
-		show_torture "$BUILD/log/torture-$tree.log" || return 1
+		show_torture "$BUILD/log/torture-$tree.log"
 	done
 }
 
@@ -184,7 +184,6 @@ show_torture() {
 	read -r ok bad left <<<"$numbers"
 	[ $((ok + bad + left)) -ge 2 ] || bad=$((bad + 1))
 	count "$ok" "$bad" "$left"
-	[ "$numbers" != "0 0 0" ]
 }
 
 # The same tests as unit, as another directory for ctest: each program of the
